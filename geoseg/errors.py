@@ -1,0 +1,45 @@
+"""What can go wrong, as one tree.
+
+GeosegError
++-- ConfigError      a Spec, a YAML file or an argument is wrong          (also ValueError)
++-- GridError        grids, CRSs, bounds or windows do not fit            (also ValueError)
++-- SourceError      pixels or features cannot be read                    (also OSError)
++-- LabelError       class ids do not fit the class map                   (also ValueError)
++-- SceneError       image, labels and AOI of a scene do not fit          (also ValueError)
++-- StoreError       an output cannot be written or read back             (also OSError)
++-- BundleError      a model file does not fit what it is asked to do     (also ValueError)
+
+Each text says what is wrong, where, what was got, what was expected and what to do.
+"""
+
+
+class GeosegError(Exception):
+    """Any error that geoseg raises on purpose."""
+
+
+class ConfigError(GeosegError, ValueError):
+    """A Spec, a YAML file or an argument is wrong."""
+
+
+class GridError(GeosegError, ValueError):
+    """Grids, CRSs, bounds or windows do not fit each other."""
+
+
+class SourceError(GeosegError, OSError):
+    """Pixels or features cannot be read."""
+
+
+class LabelError(GeosegError, ValueError):
+    """Class ids do not fit the class map."""
+
+
+class SceneError(GeosegError, ValueError):
+    """The image, labels and AOI of a scene do not fit each other."""
+
+
+class StoreError(GeosegError, OSError):
+    """An output cannot be written or read back."""
+
+
+class BundleError(GeosegError, ValueError):
+    """A model file does not fit what it is asked to do."""

@@ -1,0 +1,298 @@
+"""Grid: where the pixels of a scene lie on the ground."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Annotated, Any, Self
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pyproj import Geod, Transformer
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+
+from geoseg.errors import GridError
+from geoseg.spec import Spec
+from geoseg.window import Window
+
+Floats = NDArray[np.float64]
+Bounds = tuple[float, float, float, float]
+"""(left, bottom, right, top) in a named CRS."""
+
+_SNAP = 1e-6
+"""Pixels: an edge nearer than this to a pixel edge is meant to lie on it."""
+_ALIGNED = 1e-3
+"""Pixels: grids whose lattices differ by less than this anywhere hold the same pixels."""
+_EDGE_POINTS = 21
+"""Points on each side of a box that is reprojected: its edges bend, its corners do not tell."""
+
+
+def to_crs(value: Any) -> CRS:
+    """A rasterio CRS from text, an EPSG number or any CRS object.
+
+    Raises:
+        GridError: The value names no CRS.
+    """
+    try:
+        if isinstance(value, CRS):
+            return value
+        if hasattr(value, "to_wkt"):  # pyproj, geopandas
+            return CRS.from_string(CRS.from_wkt(value.to_wkt()).to_string())
+        # Through text and back: one CRS read from two files compares and hashes as one value.
+        return CRS.from_string(CRS.from_user_input(value).to_string())
+    except CRSError as error:
+        raise GridError(f"{value!r} names no CRS; write e.g. 'EPSG:32619' or WKT") from error
+
+
+def _to_affine(value: Any) -> Any:
+    """An Affine from one, or from its first six numbers (a, b, c, d, e, f)."""
+    if isinstance(value, list | tuple) and len(value) >= 6:  # noqa: PLR2004
+        return Affine(*(float(number) for number in value[:6]))
+    return value
+
+
+CRSField = Annotated[
+    CRS,
+    BeforeValidator(to_crs),
+    PlainSerializer(lambda crs: crs.to_string(), return_type=str),
+]
+AffineField = Annotated[
+    Affine,
+    BeforeValidator(_to_affine),
+    PlainSerializer(lambda transform: list(transform[:6]), return_type=list[float]),
+]
+
+
+@lru_cache(maxsize=256)
+def transformer(from_crs: str, to_crs: str) -> Transformer:
+    """A cached pyproj transformer in (x, y) order; CRSs as text."""
+    return Transformer.from_crs(from_crs, to_crs, always_xy=True)
+
+
+def apply(transform: Affine, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Points through an affine transform: pixels (column, row) to ground, or back by its inverse.
+
+    Written out because Affine's own operators differ between its releases, and to take arrays.
+    """
+    t = transform
+    return t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f
+
+
+def compose(outer: Affine, inner: Affine) -> Affine:
+    """The transform that does `inner` first and `outer` then."""
+    a, d = outer.a * inner.a + outer.b * inner.d, outer.d * inner.a + outer.e * inner.d
+    b, e = outer.a * inner.b + outer.b * inner.e, outer.d * inner.b + outer.e * inner.e
+    c = outer.a * inner.c + outer.b * inner.f + outer.c
+    f = outer.d * inner.c + outer.e * inner.f + outer.f
+    return Affine(a, b, c, d, e, f)
+
+
+class Grid(Spec):
+    """The pixel grid of a raster: CRS, transform (pixel corner to ground) and size.
+
+    Two grids are equal, and hash alike, when all four are. A raster without georeference has no CRS
+    and the identity as its transform: its ground coordinates are its pixels.
+
+    >>> grid = Grid(crs="EPSG:32619", transform=[10, 0, 5e5, 0, -10, 4e6], height=300, width=200)
+    >>> grid.bounds
+    (500000.0, 3997000.0, 502000.0, 4000000.0)
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    crs: CRSField | None = None
+    """The coordinate reference system; None without georeference."""
+    transform: AffineField = Affine.identity()
+    """Affine from (column, row) of a pixel's corner to ground; the centre is at +0.5."""
+    height: int = Field(ge=1)
+    """Rows."""
+    width: int = Field(ge=1)
+    """Columns."""
+
+    @model_validator(mode="after")
+    def _invertible(self) -> Self:
+        if self.transform.is_degenerate:
+            raise ValueError(
+                f"the transform {tuple(self.transform[:6])} flattens the raster to a line"
+            )
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Grid):
+            return NotImplemented
+        return self._key == other._key and self.crs == other.crs
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[Affine, int, int]:
+        # Not the CRS: two texts of one CRS are equal but would hash apart.
+        return self.transform, self.height, self.width
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.height, self.width
+
+    @property
+    def whole(self) -> Window:
+        """The window of all pixels."""
+        return Window(0, 0, self.height, self.width)
+
+    @property
+    def bounds(self) -> Bounds:
+        """(left, bottom, right, top) of all pixels, in the grid's CRS."""
+        return self.window_bounds(self.whole)
+
+    @property
+    def resolution(self) -> tuple[float, float]:
+        """Pixel size (x, y) in units of the CRS, positive, also where the grid is rotated."""
+        t = self.transform
+        return math.hypot(t.a, t.d), math.hypot(t.b, t.e)
+
+    @property
+    def ground_resolution(self) -> tuple[float, float] | None:
+        """Pixel size (x, y) in metres on the ellipsoid at the grid's centre; None without a CRS."""
+        if self.crs is None:
+            return None
+        row, col = self.height / 2, self.width / 2
+        cols, rows = np.array([col, col + 1, col]), np.array([row, row, row + 1])
+        x, y = apply(self.transform, cols, rows)
+        lon, lat = transformer(self.crs.to_string(), "EPSG:4326").transform(x, y)
+        _, _, metres = Geod(ellps="WGS84").inv([lon[0]] * 2, [lat[0]] * 2, lon[1:], lat[1:])
+        return float(metres[0]), float(metres[1])
+
+    def window_bounds(self, window: Window) -> Bounds:
+        """(left, bottom, right, top) of a window's pixels, in the grid's CRS."""
+        col, row, col_stop, row_stop = window.bounds_px
+        cols = np.array([col, col_stop, col, col_stop], float)
+        rows = np.array([row, row, row_stop, row_stop], float)
+        x, y = apply(self.transform, cols, rows)
+        return float(x.min()), float(y.min()), float(x.max()), float(y.max())
+
+    def window(self, bounds: Bounds, crs: Any = None) -> Window:
+        """The smallest window that covers a ground rectangle; it may reach past the raster.
+
+        Args:
+            bounds: (left, bottom, right, top).
+            crs: The CRS of the bounds; None means the grid's own.
+
+        Raises:
+            GridError: The rectangle is empty, or cannot be brought to this grid's CRS.
+        """
+        x, y = self._box_edges(bounds, crs)
+        col, row = apply(~self.transform, x, y)
+        first_col, first_row = math.floor(col.min() + _SNAP), math.floor(row.min() + _SNAP)
+        col_stop, row_stop = math.ceil(col.max() - _SNAP), math.ceil(row.max() - _SNAP)
+        return Window(
+            first_row, first_col, max(row_stop - first_row, 1), max(col_stop - first_col, 1)
+        )
+
+    def crop(self, window: Window) -> Grid:
+        """The grid of a window's pixels; the window may reach past the raster."""
+        return Grid(
+            crs=self.crs,
+            transform=compose(self.transform, Affine.translation(window.col, window.row)),
+            height=window.height,
+            width=window.width,
+        )
+
+    def offset_of(self, other: Grid) -> tuple[int, int] | None:
+        """(row, col) of the other grid's first pixel on this lattice; None where the lattices differ."""
+        if self.crs != other.crs:
+            return None
+        x = np.array([0.0, other.width, 0.0, other.width])
+        y = np.array([0.0, 0.0, other.height, other.height])
+        cols, rows = apply(compose(~self.transform, other.transform), x, y)
+        col, row = round(cols[0]), round(rows[0])
+        far = max(np.abs(cols - col - x).max(), np.abs(rows - row - y).max())
+        return (row, col) if far < _ALIGNED else None
+
+    def aligned_with(self, other: Grid) -> bool:
+        """Whether the pixels of both lie on one lattice (same CRS, whole-pixel offset)."""
+        return self.offset_of(other) is not None
+
+    def covering(self, bounds: Bounds, resolution: float | tuple[float, float]) -> Grid:
+        """A north-up grid in this CRS that covers a rectangle, starting at its top-left corner.
+
+        Args:
+            bounds: (left, bottom, right, top) in this grid's CRS.
+            resolution: Pixel size in units of the CRS, one number or (x, y).
+        """
+        left, bottom, right, top = bounds
+        x_size, y_size = resolution if isinstance(resolution, tuple) else (resolution, resolution)
+        if not (right > left and top > bottom and min(x_size, y_size) > 0):
+            raise GridError(
+                f"bounds {bounds} at resolution {resolution} hold no pixel; expected (left, bottom, "
+                "right, top) with left < right and bottom < top, and a positive resolution"
+            )
+        return Grid(
+            crs=self.crs,
+            transform=Affine(x_size, 0, left, 0, -y_size, top),
+            height=max(math.ceil((top - bottom) / y_size - _SNAP), 1),
+            width=max(math.ceil((right - left) / x_size - _SNAP), 1),
+        )
+
+    @classmethod
+    def of(cls, uri: str) -> Grid:
+        """The grid of a raster file.
+
+        Raises:
+            rasterio.errors.RasterioIOError: GDAL cannot open it.
+        """
+        import rasterio
+
+        with rasterio.open(uri) as file:
+            return cls.of_dataset(file)
+
+    @classmethod
+    def of_dataset(cls, dataset: Any) -> Grid:
+        """The grid of an open rasterio data set."""
+        crs = to_crs(dataset.crs.to_string()) if dataset.crs else None
+        return cls(crs=crs, transform=dataset.transform, height=dataset.height, width=dataset.width)
+
+    def describe(self) -> str:
+        """One line for errors and tables: CRS, size and resolution."""
+        x, y = self.resolution
+        crs = "no CRS" if self.crs is None else _short(self.crs)
+        return f"{crs}, {self.height} x {self.width} px of {x:g} x {y:g}"
+
+    def _box_edges(self, bounds: Bounds, crs: Any) -> tuple[Floats, Floats]:
+        """Points along the edges of a rectangle, in this grid's CRS."""
+        left, bottom, right, top = bounds
+        if not (left <= right and bottom <= top):
+            raise GridError(
+                f"bounds {bounds} are not in the order (left, bottom, right, top); "
+                "a box across the antimeridian is given as two"
+            )
+        along = np.linspace(0.0, 1.0, _EDGE_POINTS)
+        across_x, across_y = left + along * (right - left), bottom + along * (top - bottom)
+        x = np.concatenate(
+            [across_x, across_x, np.full_like(along, left), np.full_like(along, right)]
+        )
+        y = np.concatenate(
+            [np.full_like(along, bottom), np.full_like(along, top), across_y, across_y]
+        )
+        if crs is None or (given := to_crs(crs)) == self.crs:
+            return x, y
+        if self.crs is None:
+            raise GridError(f"bounds in {_short(given)} on a grid without a CRS; give pixel bounds")
+        x, y = transformer(given.to_string(), self.crs.to_string()).transform(x, y)
+        if not (np.isfinite(x).all() and np.isfinite(y).all()):
+            raise GridError(
+                f"bounds {bounds} in {_short(given)} have no place in {_short(self.crs)}; "
+                "clip them to the area where that CRS is defined"
+            )
+        return x, y
+
+
+def _short(crs: CRS) -> str:
+    """An authority code, or the name of a CRS without one."""
+    text: str = crs.to_string()
+    if text.startswith("EPSG:"):
+        return text
+    return text.split('"')[1] if '"' in text else text

@@ -1,0 +1,279 @@
+"""Frozen, serialisable descriptions: the base of every noun in geoseg."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import (
+    InitErrorDetails,
+    PydanticCustomError,
+    PydanticSerializationError,
+    core_schema,
+)
+
+from geoseg import yamltext
+from geoseg.errors import ConfigError
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def _refuse_shadowing(cls: type[BaseModel]) -> None:
+    """A field named like a base's property or method would silently lose to it, or hide it."""
+    for name in cls.__annotations__:
+        for base in cls.__mro__[1:]:
+            hidden = base.__dict__.get(name)
+            if name in cls.model_fields and (
+                isinstance(hidden, property | classmethod | staticmethod)
+                or inspect.isfunction(hidden)
+            ):
+                raise TypeError(
+                    f"{cls.__name__}: the field {name!r} hides {base.__name__}.{name}; give the field "
+                    "another name (an alias may keep the old one for callers)"
+                )
+
+
+def _refuse_unknown_keys(cls: type[BaseModel], data: dict[Any, Any]) -> None:
+    known = {field.alias or name for name, field in cls.model_fields.items()}
+    errors: list[InitErrorDetails] = []
+    for key, value in data.items():
+        if key in known:
+            continue
+        near = get_close_matches(str(key), sorted(known), n=1, cutoff=0.0)
+        hint = f"; nearest known key: {near[0]}" if near else "; there are no keys here"
+        error = PydanticCustomError("unknown_key", "unknown key{hint}", {"hint": hint})
+        errors.append(InitErrorDetails(type=error, loc=(str(key),), input=value))
+    if errors:
+        raise ValidationError.from_exception_data(cls.__name__, errors)
+
+
+def _is_head(cls: type[BaseModel]) -> bool:
+    """Whether this is the head of a family (or between it and its kinds): the kind itself looks."""
+    return "type" not in cls.model_fields and any("kinds" in base.__dict__ for base in cls.__mro__)
+
+
+class Spec(BaseModel):
+    """A value that is compared, hashed, pickled and written to YAML.
+
+    Subclasses are frozen; they hold neither open files nor arrays. Every field is given by name; an
+    unknown name is an error that tells the nearest known one.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        polymorphic_serialization=True,
+        protected_namespaces=(),
+        ser_json_inf_nan="constants",  # the default writes null for NaN
+    )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        _refuse_shadowing(cls)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _name_unknown_keys(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        if isinstance(data, dict) and not _is_head(cls):
+            _refuse_unknown_keys(cls, data)
+        return handler(data)
+
+    def to_yaml(self) -> str:
+        """The whole value as YAML text; `from_yaml` brings it back.
+
+        Raises:
+            ConfigError: Something in it holds an array, and so has no text.
+        """
+        try:
+            return yamltext.dump(self.model_dump(mode="json", by_alias=True))
+        except PydanticSerializationError as error:
+            if isinstance(error.__cause__, ConfigError):
+                raise error.__cause__ from None
+            raise
+
+    @classmethod
+    def from_yaml(cls, text_or_path: str | Path) -> Self:
+        """The value written in a YAML text or file.
+
+        Relative uris in a file are taken against the file's folder, in a text against the working
+        directory.
+
+        Raises:
+            ConfigError: The file cannot be read, is not YAML, or has a key twice.
+            pydantic.ValidationError: Keys or values are wrong; one line each with its path.
+        """
+        path = _as_path(text_or_path)
+        if path is None:
+            return cls.model_validate(yamltext.load(str(text_or_path)))
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise ConfigError(f"{path}: cannot read this YAML file: {reason}") from error
+        base = str(path.resolve().parent)
+        return cls.model_validate(yamltext.load(text, name=str(path)), context={"base": base})
+
+
+class Tagged(Spec):
+    """A Spec of several kinds, told apart by `type` in YAML.
+
+    A class directly below is the head of a family. A kind carries
+    `type: Literal["name"] = "name"` and belongs to its family by being defined.
+    """
+
+    kinds: ClassVar[dict[str, type[Tagged]]] = {}
+    """Tag to class, one table for each family."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if Tagged in cls.__bases__:
+            cls.kinds = {}
+            return
+        if "type" not in cls.__annotations__:
+            if inspect.isabstract(cls):
+                return
+            raise TypeError(
+                f"{cls.__name__} is a kind of {_head(cls).__name__} without a tag of its own; add "
+                f'`type: Literal["my-name"] = "my-name"` to it'
+            )
+        tag = cls.model_fields["type"].default
+        if not isinstance(tag, str):
+            raise TypeError(
+                f"{cls.__name__}: `type` has no text as its default; write "
+                f'`type: Literal["my-name"] = "my-name"`'
+            )
+        old = cls.kinds.get(tag)
+        if old is not None and not _is_rerun(old, cls):
+            raise TypeError(
+                f"{cls.__name__}: the tag {tag!r} is taken by {old.__module__}.{old.__qualname__}; "
+                "choose another"
+            )
+        cls.kinds[tag] = cls
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _choose_kind(
+        cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        if not isinstance(data, dict) or "type" in cls.model_fields:
+            return handler(data)
+        known = {tag: kind for tag, kind in cls.kinds.items() if issubclass(kind, cls)}
+        tag = data.get("type")
+        if tag not in known:
+            raise PydanticCustomError(
+                "unknown_type",
+                "type is {got}, expected one of: {known}",
+                {"got": repr(tag), "known": ", ".join(sorted(known))},
+            )
+        kind: Any = known[tag]
+        chosen: Self = kind.model_validate(data, context=info.context)
+        return chosen
+
+    @model_serializer(mode="wrap")
+    def _keep_tag(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {"type": type(self).model_fields["type"].default, **handler(self)}
+
+
+class FrozenMap(Mapping[K, V]):
+    """A mapping that does not change, so that a Spec with it can be hashed; a plain mapping in YAML."""
+
+    __slots__ = ("_items",)
+    _items: dict[K, V]
+
+    def __init__(self, items: Mapping[K, V] | None = None) -> None:
+        object.__setattr__(self, "_items", dict(items or {}))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a FrozenMap does not change")
+
+    def __getitem__(self, key: K) -> V:
+        return self._items[key]
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._items.items()))
+
+    def __repr__(self) -> str:
+        return f"FrozenMap({self._items!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenMap, (self._items,)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        key, value = get_args(source) or (Any, Any)
+        plain = handler.generate_schema(dict[key, value])  # type: ignore[valid-type]
+        return core_schema.no_info_before_validator_function(
+            lambda given: dict(given) if isinstance(given, FrozenMap) else given,
+            core_schema.no_info_after_validator_function(FrozenMap, plain),
+            serialization=core_schema.plain_serializer_function_ser_schema(dict),
+        )
+
+
+def text_stands_for(tag: str) -> BeforeValidator:
+    """For a field of a family: plain text is the `uri` of the kind with this tag."""
+    return BeforeValidator(
+        lambda value: {"type": tag, "uri": value} if isinstance(value, str) else value
+    )
+
+
+def _against_base(uri: str, info: ValidationInfo) -> str:
+    """A relative path in a YAML file is meant from that file's folder."""
+    base = (info.context or {}).get("base")
+    if base is None or "://" in uri or uri.startswith(("/vsi", "/")) or Path(uri).is_absolute():
+        return uri
+    return str(Path(base) / uri)
+
+
+Uri = Annotated[str, AfterValidator(_against_base)]
+"""A local path, `/vsi...` path or URL as text (a Path would eat a slash of `s3://`)."""
+
+
+def _as_path(text_or_path: str | Path) -> Path | None:
+    """The file that is meant, or None where it is YAML text."""
+    if isinstance(text_or_path, Path):
+        return text_or_path
+    one_line = "\n" not in text_or_path.strip()
+    named_so = text_or_path.strip().endswith((".yaml", ".yml")) and ": " not in text_or_path
+    # Not Path.is_file: to that a long text is an error, here it is no file.
+    is_file = os.path.isfile(text_or_path)  # noqa: PTH113
+    return Path(text_or_path) if one_line and (named_so or is_file) else None
+
+
+def _head(cls: type[Any]) -> type[Any]:
+    """The head of the family of a kind."""
+    return next(base for base in cls.__mro__ if Tagged in base.__bases__)
+
+
+def _is_rerun(old: type[Any], new: type[Any]) -> bool:
+    """Whether a notebook's cell was run again: only there may a class replace itself."""
+    return (old.__module__, old.__qualname__) == ("__main__", new.__qualname__) and (
+        new.__module__ == "__main__"
+    )
