@@ -1,0 +1,18 @@
+"""Pixels and features: every kind of source is known once this package is imported."""
+
+from geoseg.sources.array import ArraySource
+from geoseg.sources.base import Chip, RasterSource, VectorSource
+from geoseg.sources.geotiff import GeoTIFFSource
+from geoseg.sources.vector import FileVectorSource, FrameSource
+from geoseg.sources.warp import WarpedSource
+
+__all__ = [
+    "ArraySource",
+    "Chip",
+    "FileVectorSource",
+    "FrameSource",
+    "GeoTIFFSource",
+    "RasterSource",
+    "VectorSource",
+    "WarpedSource",
+]

@@ -1,0 +1,109 @@
+"""ArraySource: an array in memory as a source, for tests and notebooks."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, model_serializer, model_validator
+
+from geoseg.errors import ConfigError
+from geoseg.grid import Grid
+from geoseg.sources.base import Chip, RasterSource, read_clipped
+from geoseg.window import Window
+
+
+class ArraySource(RasterSource):
+    """Pixels of an array. Python only: it has no YAML form.
+
+    Made with `ArraySource(data=..., valid=None, grid=None, band_names=None)`. NaN is not valid.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    type: Literal["array"] = "array"
+    data: NDArray[Any]
+    """(band, height, width), or (height, width) for one band; not copied: leave it as it is."""
+    valid: NDArray[np.bool_] | None = None
+    """(height, width), True where measured; None: everywhere but at NaN."""
+    given_grid: Grid | None = Field(default=None, alias="grid")
+    """Where the pixels lie; None: the identity."""
+    given_names: tuple[str, ...] | None = Field(default=None, alias="band_names")
+    """Names of the bands; None: "1", "2", ..."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.data.ndim not in (2, 3) or not self.data.size:
+            raise ValueError(
+                f"data has shape {self.data.shape}, expected (band, height, width) or (height, width)"
+            )
+        shape = self.data.shape[-2:]
+        if self.valid is not None and (self.valid.shape != shape or self.valid.dtype != bool):
+            raise ValueError(
+                f"valid is {self.valid.dtype} {self.valid.shape}, expected bool {shape} like the data"
+            )
+        if self.given_grid is not None and self.given_grid.shape != shape:
+            raise ValueError(f"grid is {self.given_grid.shape}, expected {shape} like the data")
+        if self.given_names is not None and len(self.given_names) != len(self._bands):
+            raise ValueError(f"{len(self.given_names)} band names for {len(self._bands)} bands")
+        return self
+
+    @model_serializer(mode="plain")
+    def _python_only(self) -> dict[str, Any]:
+        raise ConfigError(
+            "an ArraySource cannot be written: it holds an array; write the array to a GeoTIFF and "
+            "use GeoTIFFSource"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ArraySource):
+            return NotImplemented
+        ours, theirs = self.valid, other.valid
+        if ours is None or theirs is None:
+            same_valid = ours is theirs
+        else:
+            same_valid = np.array_equal(ours, theirs)
+        floating = np.issubdtype(self.data.dtype, np.inexact)
+        return (
+            same_valid
+            and (self.grid, self.band_names) == (other.grid, other.band_names)
+            and self.data.dtype == other.data.dtype
+            and np.array_equal(self.data, other.data, equal_nan=floating)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.data.shape, self.data.dtype, self.grid, self.band_names))
+
+    @property
+    def grid(self) -> Grid:
+        """The grid given, or the identity."""
+        height, width = self.data.shape[-2:]
+        return self.given_grid or Grid(height=height, width=width)
+
+    @property
+    def band_names(self) -> tuple[str, ...]:
+        """The names given, or numbers from 1 as text."""
+        return self.given_names or tuple(str(i + 1) for i in range(len(self._bands)))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The array's dtype."""
+        return self.data.dtype
+
+    def read(self, window: Window) -> Chip:
+        """A copy of the pixels of a window; see RasterSource."""
+        return read_clipped(window, self, self._read_inside)
+
+    @property
+    def _bands(self) -> NDArray[Any]:
+        return self.data if self.data.ndim == 3 else self.data[None]  # noqa: PLR2004
+
+    def _read_inside(self, window: Window) -> Chip:
+        data = self._bands[(slice(None), *window.slices)].copy()
+        valid = (
+            np.ones(window.shape, bool) if self.valid is None else self.valid[window.slices].copy()
+        )
+        if np.issubdtype(data.dtype, np.inexact):
+            valid &= ~np.isnan(data).any(axis=0)
+        return Chip(data, valid)

@@ -1,0 +1,269 @@
+"""GeoTIFFSource: pixels of one raster file, or of several as one mosaic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import RasterioError
+
+from geoseg.errors import GridError, SourceError
+from geoseg.grid import Grid
+from geoseg.sources.base import Chip, RasterSource, fill_around
+from geoseg.sources.cache import remember
+from geoseg.sources.handles import open_raster
+from geoseg.spec import Uri
+from geoseg.window import Window
+
+
+@dataclass(frozen=True)
+class _File:
+    """What is known of one file without reading a pixel."""
+
+    uri: str
+    window: Window
+    """Its place on the mosaic's grid."""
+    bands: tuple[int, ...]
+    """The bands to read, 1-based."""
+    nodata: tuple[float | None, ...]
+    """The number that means "missing", for each of them."""
+    masked: bool
+    """Whether an alpha band or a mask tells what is measured."""
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """One file, or several on a common grid."""
+
+    grid: Grid
+    band_names: tuple[str, ...]
+    dtype: np.dtype[Any]
+    files: tuple[_File, ...]
+
+
+class GeoTIFFSource(RasterSource):
+    """Any raster that GDAL opens: GeoTIFF, COG, PNG, JPEG2000, `/vsi...` paths, http and s3 URLs.
+
+    Several files are one mosaic: same CRS, resolution, bands and dtype, whole-pixel offsets; where
+    they overlap the first listed valid pixel wins. A pixel is valid where no band that is read holds
+    nodata or NaN and no alpha band or mask hides it. A picture without georeference gets the identity
+    as its grid.
+
+    Raises (when read or checked, not when made):
+        SourceError: A file is missing, is no raster, is damaged, or lacks a band.
+        GridError: The files of a mosaic do not fit; WarpedSource brings them together.
+    """
+
+    type: Literal["geotiff"] = "geotiff"
+    uri: Uri | tuple[Uri, ...]
+    """A file, or the files of a mosaic, first on top."""
+    bands: tuple[int | str, ...] | None = None
+    """Numbers from 1, or names; None: all but alpha. Bands without a name are called "1", "2", ..."""
+    nodata: float | None = None
+    """The number that means "missing"; None: as the file says."""
+
+    @property
+    def uris(self) -> tuple[str, ...]:
+        """The files as a tuple."""
+        return (self.uri,) if isinstance(self.uri, str) else self.uri
+
+    @property
+    def grid(self) -> Grid:
+        """The file's grid; of a mosaic, that around all files on the first one's lattice."""
+        return self._layout.grid
+
+    @property
+    def band_names(self) -> tuple[str, ...]:
+        """The files' band descriptions, or the numbers as text."""
+        return self._layout.band_names
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The file's dtype (the common one where bands differ)."""
+        return self._layout.dtype
+
+    def read(self, window: Window) -> Chip:
+        """The pixels of a window; see RasterSource."""
+        layout = self._layout
+        if len(layout.files) == 1:
+            file = layout.files[0]
+            if layout.grid.whole.contains(window):
+                return _read_file(file, window, layout.dtype)
+            return fill_around(
+                window,
+                layout.grid,
+                len(layout.band_names),
+                layout.dtype,
+                lambda part: _read_file(file, part, layout.dtype),
+            )
+        return _read_mosaic(layout, window)
+
+    def check(self) -> None:
+        """Open every file and read one of its pixels; see RasterSource."""
+        layout = self._layout
+        for file in layout.files:
+            _read_file(file, Window(0, 0, 1, 1), layout.dtype)
+
+    @property
+    def _layout(self) -> _Layout:
+        return remember(
+            ("geotiff layout", self),
+            lambda: _lay_out(self),
+            files=self.uris,
+            nbytes=lambda layout: 1000 * len(layout.files),
+        )
+
+
+def _lay_out(source: GeoTIFFSource) -> _Layout:
+    """Open every file and find its place; the first one sets lattice, bands and dtype."""
+    if not source.uris:
+        raise SourceError("a geotiff source with no file: `uri` is an empty list; name a file")
+    parts = [_describe(uri, source) for uri in source.uris]
+    grids = [grid for grid, *_ in parts]
+    first_grid, first_file, first_names, first_dtype = parts[0]
+    windows = []
+    for grid, file, names, dtype in parts:
+        offset = first_grid.offset_of(grid)
+        if offset is None:
+            raise GridError(
+                f"{file.uri}: cannot join a mosaic: it is {grid.describe()}, but {first_file.uri} is "
+                f"{first_grid.describe()}, and the offset must be whole pixels of one CRS; wrap it in "
+                "WarpedSource(source=..., onto=...) or warp the files to one grid"
+            )
+        if (len(names), dtype) != (len(first_names), first_dtype):
+            raise SourceError(
+                f"{file.uri}: cannot join a mosaic: {len(names)} bands of {dtype}, but "
+                f"{first_file.uri} has {len(first_names)} of {first_dtype}; choose bands=..., or "
+                "convert the files"
+            )
+        windows.append(Window(*offset, *grid.shape))
+    around = _around(windows)
+    files = tuple(
+        _File(file.uri, window.relative_to(around), file.bands, file.nodata, file.masked)
+        for (_, file, _, _), window in zip(parts, windows, strict=True)
+    )
+    grid = grids[0] if len(grids) == 1 else first_grid.crop(around)
+    return _Layout(grid, first_names, first_dtype, files)
+
+
+def _around(windows: list[Window]) -> Window:
+    """The smallest window that holds all."""
+    row, col = min(w.row for w in windows), min(w.col for w in windows)
+    height = max(w.row_stop for w in windows) - row
+    return Window(row, col, height, max(w.col_stop for w in windows) - col)
+
+
+def _describe(
+    uri: str, source: GeoTIFFSource
+) -> tuple[Grid, _File, tuple[str, ...], np.dtype[Any]]:
+    """Grid, file (its place still to be found), band names and dtype of one file."""
+    dataset = open_raster(uri)
+    if dataset.gcps[0] and dataset.transform.is_identity:
+        raise SourceError(
+            f"{uri}: is georeferenced by ground control points only, expected a transform; warp it "
+            "first: gdalwarp IN OUT"
+        )
+    if not dataset.count:
+        raise SourceError(
+            f"{uri}: holds no raster band; name one of its subdatasets (see gdalinfo)"
+        )
+    names = tuple(text or str(i) for i, text in enumerate(dataset.descriptions, start=1))
+    bands = _choose_bands(uri, names, source.bands, dataset.colorinterp)
+    flags = [set(dataset.mask_flag_enums[band - 1]) for band in bands]
+    masked = source.nodata is None and any(MaskFlags.per_dataset in flag for flag in flags)
+    nodata = tuple(
+        source.nodata if source.nodata is not None else dataset.nodatavals[band - 1]
+        for band in bands
+    )
+    dtype = np.result_type(*(np.dtype(dataset.dtypes[band - 1]) for band in bands))
+    file = _File(uri, Window(0, 0, *dataset.shape), bands, nodata, masked)
+    return Grid.of_dataset(dataset), file, tuple(names[band - 1] for band in bands), dtype
+
+
+def _choose_bands(
+    uri: str,
+    names: tuple[str, ...],
+    wanted: tuple[int | str, ...] | None,
+    colors: tuple[ColorInterp, ...],
+) -> tuple[int, ...]:
+    """1-based numbers of the bands to read."""
+    if wanted is None:
+        bands = tuple(i for i, color in enumerate(colors, start=1) if color != ColorInterp.alpha)
+        return bands or (1,)
+    chosen = []
+    for band in wanted:
+        number = names.index(band) + 1 if band in names else band
+        if not isinstance(number, int) or not 1 <= number <= len(names):
+            raise SourceError(
+                f"{uri}: has no band {band!r}, expected a number from 1 to {len(names)} or one of: "
+                f"{', '.join(names)}"
+            )
+        chosen.append(number)
+    if not chosen:
+        raise SourceError(f"{uri}: `bands` is empty; name at least one, or leave it out for all")
+    return tuple(chosen)
+
+
+def _read_file(file: _File, window: Window, dtype: np.dtype[Any]) -> Chip:
+    """Pixels of a window that lies in the file."""
+    dataset = open_raster(file.uri)
+    part = window.to_rasterio()
+    try:
+        data = dataset.read(file.bands, window=part)
+        mask = dataset.dataset_mask(window=part) if file.masked else None
+    except RasterioError as error:
+        cause = error.__cause__ or error
+        raise SourceError(
+            f"{file.uri}: cannot read rows {window.row}..{window.row_stop}, columns "
+            f"{window.col}..{window.col_stop}: {cause}; the file is truncated or damaged, copy it again"
+        ) from error
+    return Chip(data.astype(dtype, copy=False), _measured(data, file.nodata, mask))
+
+
+def _measured(
+    data: NDArray[Any], nodata: tuple[float | None, ...], mask: NDArray[np.uint8] | None
+) -> NDArray[np.bool_]:
+    """Where every band holds a measurement."""
+    valid = np.ones(data.shape[1:], bool) if mask is None else mask > 0
+    for band, missing in zip(data, nodata, strict=True):
+        if np.issubdtype(band.dtype, np.inexact):
+            valid &= ~np.isnan(band)
+        if missing is not None and _can_hold(band.dtype, missing):
+            valid &= band != band.dtype.type(missing)
+    return valid
+
+
+def _can_hold(dtype: np.dtype[Any], number: float) -> bool:
+    """Whether a band of this dtype can hold the number: -9999 in a byte raster marks nothing."""
+    if np.issubdtype(dtype, np.inexact):
+        return not np.isnan(number)  # NaN is never valid anyway
+    limits = np.iinfo(dtype)
+    return (
+        number == int(number) and limits.min <= number <= limits.max
+        if np.isfinite(number)
+        else False
+    )
+
+
+def _read_mosaic(layout: _Layout, window: Window) -> Chip:
+    """The first listed valid pixel at each place."""
+    data = np.zeros((len(layout.band_names), *window.shape), layout.dtype)
+    valid = np.zeros(window.shape, bool)
+    for file in layout.files:
+        part = window.intersection(file.window)
+        if part is None:
+            continue
+        target = part.relative_to(window).slices
+        chip = _read_file(file, part.relative_to(file.window), layout.dtype)
+        new = chip.valid & ~valid[target]
+        if new.all():
+            data[(slice(None), *target)] = chip.data
+        else:
+            np.copyto(data[(slice(None), *target)], chip.data, where=new)
+        valid[target] |= new
+        if valid.all():
+            break
+    return Chip(data, valid)

@@ -1,0 +1,143 @@
+"""Open raster files: one handle for each process, thread and file, kept until it is too many.
+
+GDAL handles must not be shared: a handle carried over a fork gives wrong pixels, one used by two
+threads crashes. So handles live here and nowhere else: never on a Spec, never in a pickle.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+import weakref
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import rasterio
+from rasterio.env import get_gdal_config, set_gdal_config
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from geoseg.errors import SourceError
+from geoseg.sources.cache import stamp
+
+_LIMIT = 64
+"""Open files a thread."""
+
+_Stamp = tuple[int, int] | None
+_Handles = OrderedDict[str, tuple[_Stamp, Any]]
+
+_of_thread: dict[int, _Handles] = {}
+_left_behind: list[Any] = []
+_local = threading.local()
+_opening = threading.Lock()
+
+
+class _ThreadEnd:
+    """Lives as long as its thread."""
+
+
+def open_raster(uri: str) -> Any:
+    """The rasterio data set of a file for this thread, open already or opened now.
+
+    A local file that has changed since is opened anew. Do not close what you get.
+
+    Raises:
+        SourceError: The file is missing, or GDAL does not know it as a raster.
+    """
+    handles = _handles_of_this_thread()
+    now = stamp(uri)
+    if uri in handles:
+        then, dataset = handles[uri]
+        if then == now:
+            handles.move_to_end(uri)
+            return dataset
+        handles.pop(uri)[1].close()
+    dataset = _open(uri)
+    handles[uri] = now, dataset
+    while len(handles) > _LIMIT:
+        handles.popitem(last=False)[1][1].close()
+    return dataset
+
+
+def close_all() -> None:
+    """Close this thread's handles, so that files can be deleted or replaced (Windows)."""
+    for _, dataset in _handles_of_this_thread().values():
+        dataset.close()
+    _handles_of_this_thread().clear()
+
+
+@contextmanager
+def block_cache(nbytes: int) -> Iterator[None]:
+    """Bound GDAL's cache of decoded blocks while a scene is read from top to bottom.
+
+    A scan needs two rows of blocks; the default of 5 % of the machine's memory buys nothing there.
+    """
+    before = get_gdal_config("GDAL_CACHEMAX")
+    set_gdal_config("GDAL_CACHEMAX", nbytes)
+    try:
+        yield
+    finally:
+        set_gdal_config("GDAL_CACHEMAX", before)
+
+
+def _handles_of_this_thread() -> _Handles:
+    ident = threading.get_ident()
+    if ident not in _of_thread:
+        _of_thread[ident] = OrderedDict()
+        _local.end = _ThreadEnd()
+        weakref.finalize(_local.end, _close_of, ident, os.getpid())
+    return _of_thread[ident]
+
+
+def _close_of(ident: int, pid: int) -> None:
+    """A thread has ended: close what it had open (but never in a forked child)."""
+    if os.getpid() == pid:
+        for _, dataset in _of_thread.pop(ident, OrderedDict()).values():
+            dataset.close()
+
+
+def _open(uri: str) -> Any:
+    try:
+        # The lock is for the warning filters, which belong to the whole process.
+        with _opening, warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(uri)
+    except RasterioError as error:
+        raise SourceError(_why_not_opened(uri, error)) from error
+
+
+def _why_not_opened(uri: str, error: Exception) -> str:
+    path = Path(uri)
+    if "://" in uri or uri.startswith("/vsi") or ":" in path.name:
+        return f"{uri}: cannot be opened as a raster: {error}"
+    if path.is_dir():
+        return f"{uri}: is a folder, expected a raster file; name the file in it"
+    if not path.exists():
+        names = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = get_close_matches(path.name, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else "check the path"
+        return f"{uri}: no such file; {hint}"
+    if not os.access(uri, os.R_OK):
+        return f"{uri}: may not be read; check its permissions"
+    if path.stat().st_size == 0:
+        return f"{uri}: is empty (0 bytes), expected a raster; copy or download it again"
+    return (
+        f"{uri}: is no raster that GDAL can open, or its header is damaged; expected e.g. GeoTIFF, "
+        "PNG or JPEG2000; try gdalinfo on it"
+    )
+
+
+def _after_fork() -> None:
+    # Forgotten without closing: closing here would touch what the parent still uses.
+    global _of_thread, _opening  # noqa: PLW0603
+    _left_behind.append(_of_thread)
+    _of_thread = {}
+    _opening = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
