@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from functools import lru_cache
 from typing import Annotated, Any, Self
 
@@ -11,10 +12,12 @@ from affine import Affine
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 from pyproj import Geod, Transformer
+from pyproj.enums import TransformDirection
+from pyproj.exceptions import ProjError
 from rasterio.crs import CRS
-from rasterio.errors import CRSError
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
 
-from geoseg.errors import GridError
+from geoseg.errors import GridError, SourceError
 from geoseg.spec import Spec
 from geoseg.window import Window
 
@@ -26,7 +29,7 @@ _SNAP = 1e-6
 """Pixels: an edge nearer than this to a pixel edge is meant to lie on it."""
 _ALIGNED = 1e-3
 """Pixels: grids whose lattices differ by less than this anywhere hold the same pixels."""
-_EDGE_POINTS = 21
+_EDGE_POINTS = 101
 """Points on each side of a box that is reprojected: its edges bend, its corners do not tell."""
 
 
@@ -37,7 +40,7 @@ def to_crs(value: Any) -> CRS:
         GridError: The value names no CRS.
     """
     try:
-        if isinstance(value, CRS):
+        if isinstance(value, CRS) and value:
             return value
         if hasattr(value, "to_wkt"):  # pyproj, geopandas
             return CRS.from_string(CRS.from_wkt(value.to_wkt()).to_string())
@@ -68,8 +71,18 @@ AffineField = Annotated[
 
 @lru_cache(maxsize=256)
 def transformer(from_crs: str, to_crs: str) -> Transformer:
-    """A cached pyproj transformer in (x, y) order; CRSs as text."""
-    return Transformer.from_crs(from_crs, to_crs, always_xy=True)
+    """A cached pyproj transformer in (x, y) order; CRSs as text.
+
+    Raises:
+        GridError: Nothing leads from one to the other, as from a CRS of a building site.
+    """
+    try:
+        return Transformer.from_crs(from_crs, to_crs, always_xy=True)
+    except ProjError as error:
+        raise GridError(
+            f"no transformation leads from {from_crs} to {to_crs}; assign the data a CRS that lies "
+            "on the Earth"
+        ) from error
 
 
 def apply(transform: Affine, x: Floats, y: Floats) -> tuple[Floats, Floats]:
@@ -114,10 +127,11 @@ class Grid(Spec):
 
     @model_validator(mode="after")
     def _invertible(self) -> Self:
+        numbers = tuple(self.transform[:6])
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError(f"the transform {numbers} holds NaN or infinity, expected finite numbers")
         if self.transform.is_degenerate:
-            raise ValueError(
-                f"the transform {tuple(self.transform[:6])} flattens the raster to a line"
-            )
+            raise ValueError(f"the transform {numbers} flattens the raster to a line")
         return self
 
     def __eq__(self, other: object) -> bool:
@@ -156,13 +170,18 @@ class Grid(Spec):
 
     @property
     def ground_resolution(self) -> tuple[float, float] | None:
-        """Pixel size (x, y) in metres on the ellipsoid at the grid's centre; None without a CRS."""
-        if self.crs is None:
+        """Pixel size (x, y) in metres on the ellipsoid at the grid's centre.
+
+        None without a CRS, and where the CRS does not tell a place on the Earth.
+        """
+        if self.crs is None or not (self.crs.is_projected or self.crs.is_geographic):
             return None
         row, col = self.height / 2, self.width / 2
         cols, rows = np.array([col, col + 1, col]), np.array([row, row, row + 1])
         x, y = apply(self.transform, cols, rows)
         lon, lat = transformer(self.crs.to_string(), "EPSG:4326").transform(x, y)
+        if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
+            return None
         _, _, metres = Geod(ellps="WGS84").inv([lon[0]] * 2, [lat[0]] * 2, lon[1:], lat[1:])
         return float(metres[0]), float(metres[1])
 
@@ -182,7 +201,7 @@ class Grid(Spec):
             crs: The CRS of the bounds; None means the grid's own.
 
         Raises:
-            GridError: The rectangle is empty, or cannot be brought to this grid's CRS.
+            GridError: The bounds are in another order, or cannot be brought to this grid's CRS.
         """
         x, y = self._box_edges(bounds, crs)
         col, row = apply(~self.transform, x, y)
@@ -224,7 +243,8 @@ class Grid(Spec):
             resolution: Pixel size in units of the CRS, one number or (x, y).
         """
         left, bottom, right, top = bounds
-        x_size, y_size = resolution if isinstance(resolution, tuple) else (resolution, resolution)
+        sizes = resolution if isinstance(resolution, tuple | list) else (resolution, resolution)
+        x_size, y_size = sizes
         if not (right > left and top > bottom and min(x_size, y_size) > 0):
             raise GridError(
                 f"bounds {bounds} at resolution {resolution} hold no pixel; expected (left, bottom, "
@@ -242,11 +262,17 @@ class Grid(Spec):
         """The grid of a raster file.
 
         Raises:
-            rasterio.errors.RasterioIOError: GDAL cannot open it.
+            SourceError: GDAL cannot open it.
         """
         import rasterio
 
-        with rasterio.open(uri) as file:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                file = rasterio.open(uri)
+        except RasterioIOError as error:
+            raise SourceError(f"{uri}: cannot be opened as a raster: {error}") from error
+        with file:
             return cls.of_dataset(file)
 
     @classmethod
@@ -264,9 +290,9 @@ class Grid(Spec):
     def _box_edges(self, bounds: Bounds, crs: Any) -> tuple[Floats, Floats]:
         """Points along the edges of a rectangle, in this grid's CRS."""
         left, bottom, right, top = bounds
-        if not (left <= right and bottom <= top):
+        if not (-math.inf < left <= right < math.inf and -math.inf < bottom <= top < math.inf):
             raise GridError(
-                f"bounds {bounds} are not in the order (left, bottom, right, top); "
+                f"bounds {bounds} are not finite numbers in the order (left, bottom, right, top); "
                 "a box across the antimeridian is given as two"
             )
         along = np.linspace(0.0, 1.0, _EDGE_POINTS)
@@ -281,13 +307,28 @@ class Grid(Spec):
             return x, y
         if self.crs is None:
             raise GridError(f"bounds in {_short(given)} on a grid without a CRS; give pixel bounds")
-        x, y = transformer(given.to_string(), self.crs.to_string()).transform(x, y)
+        to_here = transformer(given.to_string(), self.crs.to_string())
+        x, y = to_here.transform(x, y)
         if not (np.isfinite(x).all() and np.isfinite(y).all()):
             raise GridError(
                 f"bounds {bounds} in {_short(given)} have no place in {_short(self.crs)}; "
                 "clip them to the area where that CRS is defined"
             )
+        if self.crs.is_geographic and not given.is_geographic:
+            x, y = _with_poles(x, y, bounds, to_here)
         return x, y
+
+
+def _with_poles(
+    x: Floats, y: Floats, bounds: Bounds, to_degrees: Transformer
+) -> tuple[Floats, Floats]:
+    """Edge points in degrees, and all of a pole's parallel where the box holds the pole."""
+    left, bottom, right, top = bounds
+    for latitude in (-90.0, 90.0):
+        pole_x, pole_y = to_degrees.transform(0.0, latitude, direction=TransformDirection.INVERSE)
+        if left <= pole_x <= right and bottom <= pole_y <= top:
+            x, y = np.append(x, [-180.0, 180.0]), np.append(y, [latitude, latitude])
+    return x, y
 
 
 def _short(crs: CRS) -> str:

@@ -49,7 +49,9 @@ def warp_exact(source: RasterSource, pixels: PixelMap, window: Window, resamplin
     boxed = resampling in _WITH_BOXES
     cols, rows, *boxes = pixels.boxes(window) if boxed else pixels.centres(window)
     if resampling == "nearest":
-        pixels.settle_ties(window, (cols, rows))
+        for strip in resample.strips(window.shape):
+            part = Window(window.row + strip.start, window.col, len(cols[strip]), window.width)
+            pixels.settle_ties(part, (cols[strip], rows[strip]))
     reach = (boxes[0] / 2 + 1, boxes[1] / 2 + 1) if boxes else (_REACH, _REACH)
     rectangle = covering(source.grid, (cols, rows), reach)
     if rectangle is None:

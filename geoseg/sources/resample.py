@@ -8,7 +8,7 @@ A pixel depends on its own neighbours only: a window of the target equals the cr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from geoseg.window import Window
 
 _SNAP = 1e-7
 """Source pixels: a place this near below a pixel edge lies on it, so that rounding decides nothing."""
-_STRIP = 1 << 15
+_STRIP = 1 << 14
 """Target pixels worked on at once, so that what is computed stays in the processor's cache."""
 
 Index = NDArray[np.intp]
@@ -51,11 +51,22 @@ class Patch:
         return self.index(np.floor(cols + _SNAP), np.floor(rows + _SNAP))
 
 
+def strips(shape: tuple[int, int]) -> Iterator[slice]:
+    """Groups of rows of a (height, width) array, few enough to be worked on in the cache."""
+    height, width = shape
+    step = max(_STRIP // width, 1)
+    return (slice(first, first + step) for first in range(0, height, step))
+
+
 def nearest(patch: Patch, cols: Floats, rows: Floats) -> Chip:
     """The pixel that holds the place."""
-    index = patch.nearest(cols, rows)
-    data = np.stack([band.take(index) for band in patch.bands])
-    return _blank(Chip(data, patch.chip.valid.take(index)))
+    out = _like(patch, cols)
+    for strip in strips(cols.shape):
+        index = patch.nearest(cols[strip], rows[strip])
+        for band, data in zip(patch.bands, out.data, strict=True):
+            data[strip] = band.take(index)
+        out.valid[strip] = patch.chip.valid.take(index)
+    return _blank(out)
 
 
 def bilinear(patch: Patch, cols: Floats, rows: Floats) -> Chip:
@@ -89,7 +100,7 @@ def average(patch: Patch, cols: Floats, rows: Floats, wide: Floats, high: Floats
     first = np.cumsum(sizes) - sizes
     measured = patch.chip.valid.take(index)
     count = np.add.reduceat(measured, first, dtype=np.float64)
-    data = np.empty((len(patch.bands), *cols.shape), patch.chip.data.dtype)
+    data = _like(patch, cols).data
     for band, out in zip(patch.bands, data, strict=True):
         values = np.where(measured, band.take(index), band.dtype.type(0))
         total = np.add.reduceat(values, first, dtype=np.float64)
@@ -105,7 +116,8 @@ def mode(patch: Patch, cols: Floats, rows: Floats, wide: Floats, high: Floats) -
     index, sizes = _in_boxes(patch, (cols, rows), (wide, high))
     measured = patch.chip.valid.take(index)
     index, owner = index[measured], np.repeat(np.arange(sizes.size), sizes)[measured]
-    data = np.zeros((len(patch.bands), *cols.shape), patch.chip.data.dtype)
+    data = _like(patch, cols).data
+    data[...] = 0
     for band, out in zip(patch.bands, data, strict=True):
         _put_most_frequent(band.take(index), owner, out.reshape(-1))
     valid = np.zeros(cols.size, bool)
@@ -113,10 +125,16 @@ def mode(patch: Patch, cols: Floats, rows: Floats, wide: Floats, high: Floats) -
     return Chip(data, valid.reshape(cols.shape))
 
 
+def _like(patch: Patch, cols: Floats) -> Chip:
+    """A chip for values at places: pixels to be filled in, all valid."""
+    shape = (len(patch.chip.data), *cols.shape)
+    return Chip(np.empty(shape, patch.chip.data.dtype), np.ones(cols.shape, bool))
+
+
 def _blank(chip: Chip) -> Chip:
     """Set what is not valid to 0, in place."""
     if not chip.valid.all():
-        chip.data[:, ~chip.valid] = 0
+        np.copyto(chip.data, 0, where=~chip.valid)
     return chip
 
 
@@ -137,10 +155,8 @@ def _blend(patch: Patch, cols: Floats, rows: Floats, *, taps: int) -> Chip:
         data = np.where(chip.valid, data, work.type(0))  # NaN with a weight of 0 would stay NaN
         solid = _solid(chip.valid, taps)
     clean = Patch(Chip(data, chip.valid), patch.window)
-    out = Chip(np.empty((len(data), *cols.shape), chip.data.dtype), np.ones(cols.shape, bool))
-    step = max(_STRIP // cols.shape[1], 1)
-    for first in range(0, len(cols), step):
-        strip = slice(first, first + step)
+    out = _like(patch, cols)
+    for strip in strips(cols.shape):
         x, y = cols[strip], rows[strip]
         values = _weigh(clean, x, y, taps)
         if solid is not None:
@@ -170,16 +186,19 @@ def _weigh(patch: Patch, cols: Floats, rows: Floats, taps: int) -> Values:
     bands = patch.bands
     corner, x, y = _corner(patch, cols, rows, taps)
     across, down = _WEIGHTS[taps](x.astype(bands.dtype)), _WEIGHTS[taps](y.astype(bands.dtype))
-    values = np.zeros((len(bands), *corner.shape), bands.dtype)
-    term, line = np.empty_like(values[0]), np.empty_like(values[0])
+    values = np.empty((len(bands), *corner.shape), bands.dtype)
+    line, term = np.empty_like(values[0]), np.empty_like(values[0])
     for band, total in zip(bands, values, strict=True):
         for i, weight in enumerate(down):
-            line[...] = 0
             for j, factor in enumerate(across):
                 # The mode spares a copy into `out`; no index is past the end.
                 np.take(band[i * patch.window.width + j :], corner, out=term, mode="clip")
-                line += np.multiply(term, factor, out=term)
-            np.add(total, np.multiply(line, weight, out=line), out=total)
+                np.multiply(term, factor, out=term if j else line)
+                if j:
+                    np.add(line, term, out=line)
+            np.multiply(line, weight, out=line if i else total)
+            if i:
+                np.add(total, line, out=total)
     return values
 
 

@@ -1,0 +1,159 @@
+"""geoseg: semantic segmentation on geospatial imagery.
+
+How data flow, one line a step; everything is on the scene's one grid:
+
+1. `GeoTIFFSource(uri=...)` reads pixels as a `Chip`: data, and where they are valid.
+2. `WarpedSource` brings pixels of any CRS and resolution onto a `Grid`, window by window.
+3. `RasterLabels` and `VectorLabels` read class ids of a `ClassMap` onto that grid.
+4. A `Scene` joins image, labels and area of interest; `Scene.of("image.tif", "labels.tif")`.
+5. `RandomWindowGeoDataset` and `SlidingWindowGeoDataset` serve windows of scenes to PyTorch.
+6. `Learner(classes, Training(...)).fit(scenes)` trains; `save` and `load` keep a bundle.
+7. `learner.predict(scene, GeoTIFFLabelStore(uri="map.tif"))` writes a georeferenced map.
+8. `evaluate(truth, prediction)` compares two `Labels`: one confusion matrix over all pixels.
+9. An `Experiment` is all of that in one YAML file, for `geoseg train FILE`.
+
+Names are looked up when first used: importing geoseg loads neither torch nor Lightning.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from geoseg.version import __version__
+
+if TYPE_CHECKING:
+    from geoseg.aoi import AOI
+    from geoseg.classes import ClassInfo, ClassMap
+    from geoseg.datasets import RandomWindowGeoDataset, SlidingWindowGeoDataset
+    from geoseg.errors import GeosegError
+    from geoseg.experiment import Experiment
+    from geoseg.grid import Grid
+    from geoseg.labels import (
+        ArrayLabels,
+        GeoTIFFLabelStore,
+        Labels,
+        LabelSource,
+        LabelStore,
+        RasterLabels,
+        ScoreAccumulator,
+        VectorLabels,
+    )
+    from geoseg.labels.evaluate import Evaluation, evaluate
+    from geoseg.learner import (
+        Learner,
+        Prediction,
+        SegmentationData,
+        SegmentationModule,
+        Training,
+    )
+    from geoseg.scene import Sample, Scene
+    from geoseg.sources import (
+        ArraySource,
+        Chip,
+        FileVectorSource,
+        FrameSource,
+        GeoTIFFSource,
+        RasterSource,
+        VectorSource,
+        WarpedSource,
+    )
+    from geoseg.spec import Spec, Tagged
+    from geoseg.window import Window, sliding, starts
+
+_HOMES = {
+    "geoseg.aoi": ("AOI",),
+    "geoseg.classes": ("ClassInfo", "ClassMap"),
+    "geoseg.datasets": ("RandomWindowGeoDataset", "SlidingWindowGeoDataset"),
+    "geoseg.errors": ("GeosegError",),
+    "geoseg.experiment": ("Experiment",),
+    "geoseg.grid": ("Grid",),
+    "geoseg.labels": (
+        "ArrayLabels",
+        "Evaluation",
+        "GeoTIFFLabelStore",
+        "LabelSource",
+        "LabelStore",
+        "Labels",
+        "RasterLabels",
+        "ScoreAccumulator",
+        "VectorLabels",
+        "evaluate",
+    ),
+    "geoseg.learner": (
+        "Learner",
+        "Prediction",
+        "SegmentationData",
+        "SegmentationModule",
+        "Training",
+    ),
+    "geoseg.scene": ("Sample", "Scene"),
+    "geoseg.sources": (
+        "ArraySource",
+        "Chip",
+        "FileVectorSource",
+        "FrameSource",
+        "GeoTIFFSource",
+        "RasterSource",
+        "VectorSource",
+        "WarpedSource",
+    ),
+    "geoseg.spec": ("Spec", "Tagged"),
+    "geoseg.window": ("Window", "sliding", "starts"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AOI",
+    "ArrayLabels",
+    "ArraySource",
+    "Chip",
+    "ClassInfo",
+    "ClassMap",
+    "Evaluation",
+    "Experiment",
+    "FileVectorSource",
+    "FrameSource",
+    "GeoTIFFLabelStore",
+    "GeoTIFFSource",
+    "GeosegError",
+    "Grid",
+    "LabelSource",
+    "LabelStore",
+    "Labels",
+    "Learner",
+    "Prediction",
+    "RandomWindowGeoDataset",
+    "RasterLabels",
+    "RasterSource",
+    "Sample",
+    "Scene",
+    "ScoreAccumulator",
+    "SegmentationData",
+    "SegmentationModule",
+    "SlidingWindowGeoDataset",
+    "Spec",
+    "Tagged",
+    "Training",
+    "VectorLabels",
+    "VectorSource",
+    "WarpedSource",
+    "Window",
+    "__version__",
+    "evaluate",
+    "sliding",
+    "starts",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported when it is first asked for."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'geoseg' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

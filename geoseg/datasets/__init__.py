@@ -1,0 +1,7 @@
+"""torch Datasets over scenes."""
+
+from geoseg.datasets.random import RandomWindowGeoDataset
+from geoseg.datasets.sliding import SlidingWindowGeoDataset
+from geoseg.datasets.windows import collate
+
+__all__ = ["RandomWindowGeoDataset", "SlidingWindowGeoDataset", "collate"]

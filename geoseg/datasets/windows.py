@@ -1,0 +1,197 @@
+"""What the data sets over scenes share: windows read into one batch of tensors."""
+
+from __future__ import annotations
+
+import threading
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset, default_collate, get_worker_info
+
+from geoseg.errors import ConfigError, SceneError
+from geoseg.scene import Scene
+from geoseg.sources.base import Chip
+from geoseg.sources.rows import RowRing
+from geoseg.window import Size, Window, pair
+
+Item = dict[str, Any]
+
+
+class Batch(list[Item]):
+    """The items of one batch; their tensors are views of `stacked`, which needs no copying."""
+
+    stacked: Item
+
+
+def collate(items: list[Item]) -> Item:
+    """A batch of items as one dict of tensors (and lists of text); free for items read together."""
+    if isinstance(items, Batch):
+        return items.stacked
+    stacked: Item = default_collate(items)
+    return stacked
+
+
+def scale_of(dtype: np.dtype[Any]) -> float:
+    """What pixels of a dtype are multiplied with: unsigned integers go to [0, 1], others stay."""
+    return 1.0 / np.iinfo(dtype).max if dtype.kind == "u" else 1.0
+
+
+class WindowDataset(Dataset[Item]):
+    """Map-style data set of windows of scenes.
+
+    Item: `image` float32 (channel, height, width), unsigned integers scaled to [0, 1], other dtypes
+    cast, 0 where not valid; `mask` int64 (height, width) of class ids, `ignore_id` outside the AOI,
+    the raster and where not valid; `valid` bool (height, width); `scene`, `row`, `col`.
+    """
+
+    def __init__(
+        self, scenes: Sequence[Scene], *, size: Size, normalize: bool, labels: bool
+    ) -> None:
+        """See the kinds for the arguments."""
+        if not scenes:
+            raise ConfigError("a data set of no scene; pass at least one")
+        self.scenes = tuple(scenes)
+        self.size = pair(size)
+        self.normalize = normalize
+        self.labels = labels
+        self.ignore_id = _common_ignore_id(self.scenes) if labels else 255
+        self.dtype, self.channels = _common_pixels(self.scenes)
+        self._local = threading.local()
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of windows."""
+
+    @abstractmethod
+    def place(self, index: int) -> tuple[int, Window]:
+        """(scene number, window) of an item; IndexError past the end."""
+
+    def __getitem__(self, index: int) -> Item:
+        """One item; IndexError past the end."""
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        """The items of a batch, read into one piece of memory."""
+        places = [self.place(index) for index in indices]
+        images = np.empty((len(places), self.channels, *self.size), self.dtype)
+        valid = np.empty((len(places), *self.size), bool)
+        masks = np.empty((len(places), *self.size), np.int64) if self.labels else None
+        for i, (number, window) in enumerate(places):
+            chip = self._read(number, window)
+            if masks is not None:
+                masks[i] = self._read_mask(number, window, chip.valid)
+            _write(images[i], valid[i], chip)
+        return self._pack(places, images, valid, masks)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the ring of rows, which belongs to one thread."""
+        return {k: v for k, v in self.__dict__.items() if k != "_local"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._local = threading.local()
+
+    def _read(self, number: int, window: Window) -> Chip:
+        return self.scenes[number].pixels.read(window)
+
+    def _read_mask(self, number: int, window: Window, valid: NDArray[np.bool_]) -> NDArray[Any]:
+        labels = self.scenes[number].read_labels(window, valid)
+        return np.full(window.shape, self.ignore_id) if labels is None else labels
+
+    def _pack(
+        self,
+        places: list[tuple[int, Window]],
+        images: NDArray[Any],
+        valid: NDArray[np.bool_],
+        masks: NDArray[np.int64] | None,
+    ) -> Batch:
+        image = torch.from_numpy(images)
+        if self.normalize:
+            scale = scale_of(self.dtype)
+            image = image.to(torch.float32)
+            image = image.mul_(scale) if scale != 1.0 else image
+        stacked: Item = {"image": image}
+        if masks is not None:
+            stacked["mask"] = torch.from_numpy(masks)
+        stacked["valid"] = torch.from_numpy(valid)
+        scenes = [self.scenes[number].id for number, _ in places]
+        rows, cols = [window.row for _, window in places], [window.col for _, window in places]
+        batch = Batch(
+            {key: value[i] for key, value in stacked.items()}
+            | {"scene": scenes[i], "row": rows[i], "col": cols[i]}
+            for i in range(len(places))
+        )
+        batch.stacked = stacked | {
+            "scene": scenes,
+            "row": torch.tensor(rows),
+            "col": torch.tensor(cols),
+        }
+        return batch
+
+
+class RowReader:
+    """Chips of windows in order, cut from a ring of rows; one thread's own."""
+
+    def __init__(self, scene: Scene, *, height: int, width: int) -> None:
+        """Nothing is read yet; `height` rows are kept, and `width` columns from the first."""
+        self.scene = scene
+        self._ring = RowRing(scene.pixels, size=height, width=width)
+        self._chip: Chip | None = None
+
+    def chip(self, window: Window, *, starts_row: bool) -> Chip | None:
+        """A view of the window's pixels; None where the ring is elsewhere and need not go there."""
+        if starts_row and self._ring.row != window.row:
+            self._chip = self._ring.at(window.row)
+        if self._chip is None or self._ring.row != window.row:
+            return None
+        columns = slice(window.col, window.col_stop)
+        return Chip(self._chip.data[:, :, columns], self._chip.valid[:, columns])
+
+
+def in_worker() -> bool:
+    """Whether this process is a DataLoader's worker."""
+    return get_worker_info() is not None
+
+
+def _write(image: NDArray[Any], valid: NDArray[np.bool_], chip: Chip) -> None:
+    """Copy a chip into its place in the batch; what is not valid becomes 0 (it could be NaN)."""
+    image[...] = chip.data
+    valid[...] = chip.valid
+    if not valid.all():
+        image[:, ~valid] = 0
+
+
+def _common_ignore_id(scenes: tuple[Scene, ...]) -> int:
+    maps = {s.id: s.labels.class_map for s in scenes if s.labels is not None}
+    if not maps:
+        return 255
+    (first, expected), *others = maps.items()
+    for name, found in others:
+        if (found.ids, found.names, found.ignore_id) != (
+            expected.ids,
+            expected.names,
+            expected.ignore_id,
+        ):
+            raise SceneError(
+                f"scene {name!r} has the classes {dict(zip(found.ids, found.names, strict=True))}, but "
+                f"scene {first!r} has {dict(zip(expected.ids, expected.names, strict=True))}; the scenes "
+                "of one data set share one class map"
+            )
+    return expected.ignore_id
+
+
+def _common_pixels(scenes: tuple[Scene, ...]) -> tuple[np.dtype[Any], int]:
+    first = scenes[0]
+    dtype, names = first.image.dtype, first.image.band_names
+    for scene in scenes[1:]:
+        if (scene.image.dtype, len(scene.image.band_names)) != (dtype, len(names)):
+            raise SceneError(
+                f"scene {scene.id!r} has {len(scene.image.band_names)} bands of {scene.image.dtype}, "
+                f"but scene {first.id!r} has {len(names)} of {dtype}; choose the same bands=... and "
+                "dtype for all scenes of a data set"
+            )
+    return dtype, len(names)

@@ -1,0 +1,284 @@
+"""Experiment: one YAML file that says what is trained on what, and on what it is scored."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from geoseg.classes import ClassMap
+from geoseg.errors import SceneError, StoreError
+from geoseg.grid import Grid
+from geoseg.labels.evaluate import Evaluation, evaluate
+from geoseg.labels.geotiff import GeoTIFFLabelStore
+from geoseg.learner.training import Prediction, Training
+from geoseg.outputs import local_path
+from geoseg.scene import Scene
+from geoseg.spec import Spec, Uri
+from geoseg.window import Window
+
+if TYPE_CHECKING:
+    from geoseg.learner.learner import Learner
+
+BUNDLE, MAPS, SCORES = "bundle.zip", "predictions", "evaluation.json"
+"""What `run` leaves in the output folder: the model, a folder of label maps, the scores."""
+
+_ROWS = 256
+"""Rows that `check` reads at once."""
+_ENOUGH = 64_000_000
+"""Pixels a scene that `check` reads at most; larger scenes are thinned out evenly."""
+
+
+class Experiment(Spec):
+    """Scenes to train on and to score on, with the options of both.
+
+    Label sources that name no classes get the experiment's own.
+    """
+
+    classes: ClassMap
+    """What is told apart; in YAML a list of names is enough."""
+    train: tuple[Scene, ...] = Field(min_length=1)
+    """Scenes to learn from, with labels."""
+    valid: tuple[Scene, ...] = ()
+    """Scenes to measure on after each epoch, with labels."""
+    test: tuple[Scene, ...] = ()
+    """Scenes that are predicted and scored at the end, with labels."""
+    training: Training = Training()
+    """How the model is trained."""
+    prediction: Prediction = Prediction()
+    """How test scenes are predicted."""
+    output: Uri
+    """The folder of all results; it is made when it is missing."""
+
+    @field_validator("train", "valid", "test")
+    @classmethod
+    def _fill_in_classes(
+        cls, scenes: tuple[Scene, ...], info: ValidationInfo
+    ) -> tuple[Scene, ...]:
+        classes = info.data.get("classes")  # missing where it is wrong itself
+        if classes is None:
+            return scenes
+        return tuple(_with_classes(scene, classes) for scene in scenes)
+
+    @model_validator(mode="after")
+    def _ids_are_names(self) -> Self:
+        ids = [scene.id for _, scene in self.scenes()]
+        twice = sorted({name for name in ids if ids.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"scene id {', '.join(map(repr, twice))} given twice in train, valid and test; give "
+                "each scene an id of its own"
+            )
+        for scene in self.test:
+            if Path(scene.id).name != scene.id or scene.id.startswith(".") or "\\" in scene.id:
+                raise ValueError(
+                    f"test scene id {scene.id!r} cannot be the name of its map; leave out / and \\"
+                )
+        return self
+
+    def scenes(self) -> Iterator[tuple[str, Scene]]:
+        """(part, scene) of all scenes; parts are "train", "valid" and "test"."""
+        for part in ("train", "valid", "test"):
+            for scene in getattr(self, part):
+                yield part, scene
+
+
+@dataclass(frozen=True, slots=True)
+class SceneReport:
+    """What `check` found in a scene."""
+
+    id: str
+    """The scene."""
+    part: str
+    """Where the experiment uses it: "train", "valid" or "test"."""
+    grid: Grid
+    """Its reference grid."""
+    band_names: tuple[str, ...]
+    """Bands of its image."""
+    dtype: str
+    """Of its image, as numpy calls it."""
+    labelled: float
+    """Share of its pixels that have a label that counts: inside the AOI, valid and known."""
+    shares: dict[str, float]
+    """Class name to share of the labelled pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What `run` made."""
+
+    learner: Learner
+    """The trained model."""
+    bundle: str
+    """Its file."""
+    maps: dict[str, str]
+    """Test scene to the file of its predicted labels."""
+    evaluation: Evaluation | None
+    """The scores on the test scenes; None without any."""
+
+
+def check(experiment: Experiment) -> list[SceneReport]:
+    """Open all scenes and read through them once, so that errors come before the work.
+
+    Raises:
+        SceneError: Scenes differ in bands or dtype, or a scene has no labelled pixel.
+        GeosegError: A file cannot be used; the text says which and why.
+
+    Warns:
+        UserWarning: A class does not occur in the training scenes.
+    """
+    reports = [_look_through(scene, part) for part, scene in experiment.scenes()]
+    for report in reports[1:]:
+        _check_alike(reports[0], report)
+    for name in experiment.classes.names:
+        if not any(report.shares[name] for report in reports if report.part == "train"):
+            warnings.warn(
+                f"the class {name!r} does not occur in the training scenes; no model can learn it",
+                stacklevel=2,
+            )
+    return reports
+
+
+def run(experiment: Experiment) -> Results:
+    """Check, train, save the bundle, predict the test scenes and score them.
+
+    In the output folder are then `bundle.zip`, `metrics.csv` and `last.ckpt` of the training,
+    `predictions/<scene>.tif` and `evaluation.json`.
+
+    Raises:
+        StoreError: The output folder cannot be written.
+        GeosegError: As in `check`.
+    """
+    from geoseg.learner.learner import Learner  # torch and Lightning take seconds to import
+
+    folder = _writable(experiment.output)
+    check(experiment)
+    learner = Learner(experiment.classes, experiment.training)
+    learner.fit(experiment.train, experiment.valid or None, folder=str(folder))
+    bundle = str(folder / BUNDLE)
+    learner.save(bundle)
+    maps, parts = {}, {}
+    for scene in experiment.test:
+        maps[scene.id] = str(folder / MAPS / f"{scene.id}.tif")
+        parts[scene.id] = _score(learner, scene, maps[scene.id], experiment.prediction)
+    scores = Evaluation.pool(parts) if parts else None
+    if scores is not None:
+        scores.save(str(folder / SCORES))
+    return Results(learner, bundle, maps, scores)
+
+
+def _score(learner: Learner, scene: Scene, uri: str, options: Prediction) -> Evaluation:
+    """Predict a scene into a file and compare it with the scene's labels."""
+    predicted = learner.predict(
+        scene,
+        GeoTIFFLabelStore(uri=uri),
+        size=options.size,
+        stride=options.stride,
+        blend=options.blend,
+        batch_size=options.batch_size,
+        workers=options.workers,
+    )
+    truth = _labels_of(scene).on(scene.grid)
+    return evaluate(truth, predicted, scene.aoi, name=scene.id)
+
+
+def _with_classes(scene: Scene, classes: ClassMap) -> Scene:
+    """The scene with labels that know the classes.
+
+    Raises:
+        ValueError: It has no labels, or they have other classes.
+    """
+    labels = scene.labels
+    if labels is None:
+        raise ValueError(
+            f"scene {scene.id!r} has no labels to learn from or to be scored by; name them, or "
+            "predict it with `geoseg predict`"
+        )
+    if labels.classes is None:
+        known = labels.model_copy(update={"classes": classes})
+        return scene.model_copy(update={"labels": known})
+    if labels.classes != classes:
+        raise ValueError(
+            f"scene {scene.id!r}: its labels have the classes {list(labels.classes.names)}, but the "
+            f"experiment has {list(classes.names)}, or they differ in ids or colours; leave `classes` "
+            "out there"
+        )
+    return scene
+
+
+def _labels_of(scene: Scene) -> Any:
+    if scene.labels is None:
+        raise SceneError(f"scene {scene.id!r} has no labels")
+    return scene.labels
+
+
+def _look_through(scene: Scene, part: str) -> SceneReport:
+    scene.check()
+    classes = _labels_of(scene).class_map
+    counts, seen = np.zeros(256, np.int64), 0
+    for window in _rows_of(scene.grid):
+        ids = scene.read(window).labels
+        counts += np.bincount(np.ravel(ids), minlength=256)
+        seen += window.height * window.width
+    known = counts[list(classes.ids)]
+    total = int(known.sum())
+    if not total:
+        raise SceneError(
+            f"scene {scene.id!r} ({part}): no pixel has a label that counts; see that image, labels "
+            "and AOI overlap and that their nodata is right"
+        )
+    return SceneReport(
+        id=scene.id,
+        part=part,
+        grid=scene.grid,
+        band_names=scene.image.band_names,
+        dtype=np.dtype(scene.image.dtype).name,
+        labelled=total / seen,
+        shares=dict(zip(classes.names, (known / total).tolist(), strict=True)),
+    )
+
+
+def _rows_of(grid: Grid) -> Iterator[Window]:
+    """Windows of whole rows; of a large grid only some, evenly spread."""
+    step = _ROWS * max(round(grid.height * grid.width / _ENOUGH), 1)
+    for row in range(0, grid.height, step):
+        yield Window(row, 0, min(_ROWS, grid.height - row), grid.width)
+
+
+def _check_alike(first: SceneReport, other: SceneReport) -> None:
+    if first.dtype == other.dtype and _same_bands(first.band_names, other.band_names):
+        return
+    raise SceneError(
+        f"scene {other.id!r} has bands ({', '.join(other.band_names)}) of {other.dtype}, but scene "
+        f"{first.id!r} has ({', '.join(first.band_names)}) of {first.dtype}; choose the same bands=... "
+        "in all images of an experiment"
+    )
+
+
+def _same_bands(ours: Sequence[str], theirs: Sequence[str]) -> bool:
+    """Whether names agree where both sides have names, and the number in any case."""
+    numbered = any(all(name.isdigit() for name in names) for names in (ours, theirs))
+    return len(ours) == len(theirs) and (numbered or ours == theirs)
+
+
+def _writable(uri: str) -> Path:
+    """The folder, made if need be.
+
+    Raises:
+        StoreError: It cannot be made, or nothing can be written there.
+    """
+    folder = local_path(uri)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise StoreError(
+            f"{uri}: the output folder cannot be written: {error.strerror}; choose another `output`"
+        ) from error

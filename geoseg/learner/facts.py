@@ -1,0 +1,116 @@
+"""What a model must know of the data that it was trained on, and whether another scene is like them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from geoseg.errors import BundleError
+from geoseg.scene import Scene
+from geoseg.sources.statistics import BandStatistics, RunningStatistics
+from geoseg.spec import Spec
+from geoseg.window import Window
+
+_BLOCK = 512
+"""Rows that are read at once for statistics."""
+_ENOUGH = 64_000_000
+"""Pixels after which more do not change a mean: larger data sets are thinned out evenly by blocks."""
+_RESOLUTION_SLACK = 1.25
+"""A pixel this many times larger or smaller than in training is worth a word."""
+
+
+class DataFacts(Spec):
+    """Bands, dtype, statistics and resolution of training scenes."""
+
+    band_names: tuple[str, ...]
+    """In the order of the model's channels; numbers as text where the files name none."""
+    dtype: str
+    """Of the pixels, as numpy calls it."""
+    statistics: BandStatistics
+    """Over valid pixels inside the AOIs of the training scenes, in the source's units."""
+    resolution_m: tuple[float, float] | None
+    """Ground size (x, y) of a pixel in metres in the first scene; None without georeference."""
+
+
+def facts_of(scenes: Sequence[Scene]) -> DataFacts:
+    """Look at the pixels of training scenes, every block once (64 million pixels at most)."""
+    first = scenes[0]
+    total = sum(scene.grid.height * scene.grid.width for scene in scenes)
+    step = max(round(total / _ENOUGH), 1)
+    statistics = RunningStatistics(len(first.image.band_names))
+    for scene in scenes:
+        grid, pixels, area = scene.grid, scene.pixels, scene.area
+        for row in range(0, grid.height, _BLOCK * step):
+            window = Window(row, 0, min(_BLOCK, grid.height - row), grid.width)
+            chip = pixels.read(window)
+            inside = chip.valid if area is None else chip.valid & area.mask(window)
+            statistics.update(chip.data, inside)
+    return DataFacts(
+        band_names=first.image.band_names,
+        dtype=np.dtype(first.image.dtype).name,
+        statistics=statistics.result(),
+        resolution_m=first.grid.ground_resolution,
+    )
+
+
+def check_scene(facts: DataFacts, scene: Scene) -> None:
+    """See that a scene is like the training data.
+
+    Raises:
+        BundleError: Its bands or dtype differ.
+
+    Warns:
+        UserWarning: Bands cannot be compared by name, or the resolution differs by more than a quarter.
+    """
+    names = scene.image.band_names
+    _check_bands(facts, scene.id, names)
+    dtype = np.dtype(scene.image.dtype).name
+    if dtype != facts.dtype:
+        raise BundleError(
+            f"scene {scene.id!r}: pixels are {dtype}, but the model was trained on {facts.dtype}; "
+            "convert the image to the training data's dtype and units"
+        )
+    _compare_resolution(facts, scene)
+
+
+def _check_bands(facts: DataFacts, scene: str, names: tuple[str, ...]) -> None:
+    known, wanted = _named(names), _named(facts.band_names)
+    listed = f"({', '.join(names)})"
+    expected = f"({', '.join(facts.band_names)})"
+    if len(names) != len(facts.band_names):
+        raise BundleError(
+            f"scene {scene!r}: the image has {len(names)} bands {listed}, but the model was trained on "
+            f"{len(facts.band_names)} {expected}; choose them with bands=..."
+        )
+    if known and wanted and names != facts.band_names:
+        raise BundleError(
+            f"scene {scene!r}: the image's bands are {listed}, but the model was trained on {expected}; "
+            "choose them by name in that order with bands=..."
+        )
+    if known != wanted:
+        warnings.warn(
+            f"scene {scene!r}: bands {listed} cannot be compared by name with the training data's "
+            f"{expected}; see that their order is the same",
+            stacklevel=4,
+        )
+
+
+def _named(names: tuple[str, ...]) -> bool:
+    """Whether bands have names of their own, not numbers."""
+    return not all(name.isdigit() for name in names)
+
+
+def _compare_resolution(facts: DataFacts, scene: Scene) -> None:
+    found = scene.grid.ground_resolution
+    if found is None or facts.resolution_m is None:
+        return
+    ratio = max(max(a / b, b / a) for a, b in zip(found, facts.resolution_m, strict=True))
+    if ratio > _RESOLUTION_SLACK:
+        warnings.warn(
+            f"scene {scene.id!r}: a pixel is {found[0]:.3g} x {found[1]:.3g} m, but the model was "
+            f"trained on {facts.resolution_m[0]:.3g} x {facts.resolution_m[1]:.3g} m; warp the image "
+            "with WarpedSource for a better map",
+            stacklevel=4,
+        )

@@ -1,0 +1,248 @@
+"""Learner: fit, evaluate, predict, save and load, over the parts that do the work."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from geoseg.classes import ClassMap
+from geoseg.datasets.windows import scale_of
+from geoseg.errors import BundleError, ConfigError, SceneError
+from geoseg.labels.base import Labels, LabelStore
+from geoseg.labels.blend import Blend
+from geoseg.labels.evaluate import Evaluation, evaluate
+from geoseg.learner.bundle import BundleInfo, load_bundle, save_bundle
+from geoseg.learner.data import Samples, SegmentationData
+from geoseg.learner.facts import DataFacts, check_scene, facts_of
+from geoseg.learner.fit import train_module
+from geoseg.learner.module import SegmentationModule
+from geoseg.learner.predict import predict
+from geoseg.learner.training import Training
+from geoseg.scene import Scene
+from geoseg.window import Size
+
+
+class Learner:
+    """A model with its classes and its training, from scenes to maps."""
+
+    def __init__(
+        self, classes: ClassMap, training: Training | None = None, model: nn.Module | None = None
+    ) -> None:
+        """Nothing is built or read yet.
+
+        Args:
+            classes: What the model tells apart.
+            training: How it is trained; None: the defaults.
+            model: A network of your own, (batch, channel, height, width) floats to logits (batch,
+                class, height, width). Given one, the learner predicts without a fit: with no
+                statistics, floats reach it unchanged and unsigned integers scaled to [0, 1].
+        """
+        self.classes = classes
+        self.training = training or Training()
+        self.data: DataFacts | None = None
+        self.history: list[dict[str, float]] = []
+        self._model = model
+        self._module: SegmentationModule | None = None
+
+    @property
+    def module(self) -> SegmentationModule:
+        """The Lightning module, in the state that it has now.
+
+        Raises:
+            BundleError: There is no model yet.
+        """
+        if self._module is None:
+            if self._model is None:
+                raise BundleError("this learner has no model yet; call fit(), or Learner.load(uri)")
+            self._module = self._build(1)  # without statistics one mean serves all channels
+        return self._module
+
+    def fit(
+        self,
+        train: Samples,
+        valid: Samples | None = None,
+        *,
+        resume: str | None = None,
+        folder: str | None = None,
+    ) -> Self:
+        """Train on random windows of scenes, and look at others after each epoch.
+
+        Args:
+            train: Scenes with labels, or a map-style data set with `image`, `mask` and `valid`.
+            valid: The same to measure on; None: no measuring.
+            resume: A checkpoint (`last.ckpt`) of an earlier fit to go on from.
+            folder: Where `metrics.csv` and `last.ckpt` are kept; None: nowhere.
+
+        Raises:
+            GeosegError: The data do not fit the classes or each other.
+        """
+        options = self.training
+        if isinstance(train, Dataset):
+            self.data, channels = None, int(train[0]["image"].shape[0])
+        else:
+            for scene in [*train, *([] if valid is None or isinstance(valid, Dataset) else valid)]:
+                self._check_labels(scene)
+            self.data = facts_of(train)
+            channels = len(self.data.band_names)
+        self._module = self._build(channels)
+        data = SegmentationData(
+            train,
+            valid,
+            size=options.size,
+            length=options.length,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            workers=options.workers,
+        )
+        self.history = train_module(self._module, data, options, folder=folder, resume=resume)
+        return self
+
+    def evaluate(self, scenes: Sequence[Scene]) -> Evaluation:
+        """Predict scenes in memory and compare with their labels, pooled over all."""
+        parts = {}
+        for scene in scenes:
+            if scene.labels is None:
+                raise SceneError(f"scene {scene.id!r} has no labels to compare with")
+            labels = scene.labels.on(scene.grid)
+            parts[scene.id] = evaluate(labels, self.predict(scene), scene.aoi)
+        return Evaluation.pool(parts)
+
+    def predict(
+        self,
+        scene: Scene,
+        store: LabelStore | None = None,
+        *,
+        size: Size | None = None,
+        stride: Size | None = None,
+        blend: Blend = "hann",
+        batch_size: int | None = None,
+        workers: int | None = None,
+    ) -> Labels:
+        """The classes of a scene; see `geoseg.learner.predict` for the arguments.
+
+        Args:
+            scene: What is predicted; its labels are not looked at.
+            store: Where the labels are written, row by row; None: labels in memory, with scores.
+            size: Pixels of a window; None: the size of training.
+            stride: Pixels from window to window; None: half the size.
+            blend: How overlapping windows are joined.
+            batch_size: Windows in a step; None: that of training.
+            workers: Processes that read; None: as in training.
+
+        Raises:
+            BundleError: The scene's bands or dtype are not those of training.
+        """
+        module = self.module
+        if self.data is not None:
+            check_scene(self.data, scene)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        module = module.to(device).eval()
+
+        def probabilities(image: Tensor, valid: Tensor) -> Tensor:
+            return torch.softmax(module(image, valid), dim=1)
+
+        return predict(
+            probabilities,
+            scene,
+            self.classes,
+            store=store,
+            size=self.training.size if size is None else size,
+            stride=stride,
+            blend=blend,
+            batch_size=batch_size or self.training.batch_size,
+            workers=self.training.workers if workers is None else workers,
+            device=device,
+        )
+
+    def save(self, uri: str) -> None:
+        """Write a bundle: weights, classes, training, bands, dtype, statistics and resolution."""
+        module = self.module
+        info = BundleInfo(
+            classes=self.classes,
+            training=self.training,
+            in_channels=len(module.mean),
+            data=self.data,
+        )
+        save_bundle(uri, info, module.state_dict())
+
+    @classmethod
+    def load(cls, uri: str, model: nn.Module | None = None) -> Self:
+        """A learner from a bundle.
+
+        Args:
+            uri: The bundle.
+            model: The network, where it was one of your own: a bundle holds no code.
+
+        Raises:
+            BundleError: It is no bundle, or its weights do not fit the network.
+        """
+        info, weights = load_bundle(uri)
+        if info.training.model == "custom" and model is None:
+            raise BundleError(
+                f"{uri}: holds the weights of a network that was given in Python; pass it: "
+                "Learner.load(uri, model=MyNetwork())"
+            )
+        learner = cls(info.classes, info.training, model)
+        learner.data = info.data
+        learner._module = learner._build(info.in_channels)
+        try:
+            learner._module.load_state_dict(weights)
+        except RuntimeError as error:
+            lines = " ".join(str(error).split())
+            raise BundleError(
+                f"{uri}: its weights do not fit the network: {lines[:300]}"
+            ) from error
+        return learner
+
+    def _build(self, channels: int) -> SegmentationModule:
+        if self._model is not None:
+            self.training = self.training.model_copy(update={"model": "custom"})
+        options = self.training
+        mean, std = self._scaled_statistics()
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
+            torch.manual_seed(options.seed)
+            return SegmentationModule(
+                self.classes,
+                channels,
+                model=options.model if self._model is None else self._model,
+                model_options=options.model_options,
+                loss=options.loss,
+                optimizer=options.optimizer,
+                schedule=options.schedule,
+                lr=options.lr,
+                weight_decay=options.weight_decay,
+                augmentation=options.augmentation,
+                seed=options.seed,
+                mean=mean,
+                std=std,
+            )
+
+    def _scaled_statistics(self) -> tuple[list[float] | None, list[float] | None]:
+        """Mean and deviation in the units of images scaled to [0, 1]; a constant band stays 0."""
+        if self.data is None:
+            return None, None
+        scale = scale_of(np.dtype(self.data.dtype))
+        statistics = self.data.statistics
+        mean = [value * scale for value in statistics.mean]
+        return mean, [value * scale if value > 0 else 1.0 for value in statistics.std]
+
+    def _check_labels(self, scene: Scene) -> None:
+        if scene.labels is None:
+            raise SceneError(f"scene {scene.id!r} has no labels to train on")
+        found = scene.labels.class_map
+        if (found.ids, found.names) != (self.classes.ids, self.classes.names):
+            raise ConfigError(
+                f"scene {scene.id!r}: its labels have the classes {list(found.names)} with ids "
+                f"{list(found.ids)}, but the learner has {list(self.classes.names)} with ids "
+                f"{list(self.classes.ids)}; use one class map"
+            )

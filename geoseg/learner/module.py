@@ -1,0 +1,196 @@
+"""SegmentationModule: a network with its normalisation, loss, optimizer and pooled metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from geoseg.classes import ClassMap
+from geoseg.errors import ConfigError
+from geoseg.labels.metrics import mean_iou
+from geoseg.learner import augment, losses, models
+
+_IGNORED = 255
+"""Channel of pixels that are not labelled."""
+
+
+class SegmentationModule(pl.LightningModule):
+    """A segmentation network that takes images as data sets give them.
+
+    The constructor takes plain values, so that the module works in a Lightning script by itself.
+    Normalisation is part of it: images in their native dtype, or already scaled to [0, 1], become
+    `(x - mean) / std`, and 0 where not valid.
+    """
+
+    mean: Tensor
+    """(channel, 1, 1), in the units of scaled images."""
+    std: Tensor
+    """(channel, 1, 1), above 0."""
+    channel_of: Tensor
+    """(256,) the channel of each class id; 255 for all others."""
+    confusion: Tensor
+    """(class, class) pixels of the running validation; rows are the truth."""
+
+    def __init__(
+        self,
+        classes: ClassMap | Sequence[str],
+        in_channels: int = 3,
+        *,
+        model: str | nn.Module = "unet",
+        model_options: Mapping[str, int] | None = None,
+        loss: str = "cross_entropy",
+        optimizer: str = "adamw",
+        schedule: str = "onecycle",
+        lr: float = 3e-3,
+        weight_decay: float = 1e-2,
+        augmentation: str = "d4",
+        seed: int = 0,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> None:
+        """Build the network.
+
+        Args:
+            classes: The class map, or names of classes with ids from 0.
+            in_channels: Channels of the image.
+            model: A network by name, or a module from (batch, channel, height, width) to logits
+                (batch, class, height, width).
+            model_options: Options of a network by name.
+            loss: See `geoseg.learner.losses`.
+            optimizer: "adamw" or "sgd".
+            schedule: "onecycle", "cosine" or "constant", over all steps.
+            lr: The (highest) learning rate.
+            weight_decay: Of the optimizer.
+            augmentation: See `geoseg.learner.augment`.
+            seed: The augmentation follows from it, the epoch and the batch.
+            mean: One number a channel, in the units of scaled images; None: 0.
+            std: One number a channel, above 0; None: 1.
+        """
+        super().__init__()
+        self.classes = classes if isinstance(classes, ClassMap) else ClassMap.of(*classes)
+        if isinstance(model, str):
+            model = models.build(model, in_channels, len(self.classes), **(model_options or {}))
+        self.network = model
+        self.loss = losses.build(loss, ignore_index=_IGNORED)
+        self.augmentation = augment.build(augmentation)
+        self.optimizer_name = _one_of("optimizer", optimizer, ("adamw", "sgd"))
+        self.schedule = _one_of("schedule", schedule, ("onecycle", "cosine", "constant"))
+        self.lr, self.weight_decay, self.seed = lr, weight_decay, seed
+        self.register_buffer("mean", _per_channel(mean, in_channels, 0.0))
+        self.register_buffer("std", _per_channel(std, in_channels, 1.0))
+        channels = torch.from_numpy(self.classes.channel_table()).long()
+        self.register_buffer("channel_of", channels, persistent=False)
+        confusion = torch.zeros(len(self.classes), len(self.classes), dtype=torch.int64)
+        self.register_buffer("confusion", confusion, persistent=False)
+
+    def forward(self, image: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Logits of a batch.
+
+        Args:
+            image: (batch, channel, height, width): float as data sets give it, or native integers.
+            valid: (batch, height, width) bool; None: valid everywhere.
+
+        Returns:
+            (batch, class, height, width), in the order of `classes`.
+        """
+        logits: Tensor = self.network(self.normalized(image, valid))
+        return logits
+
+    def normalized(self, image: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Float images of mean 0 and deviation 1, and 0 where not valid."""
+        scaled = scaled_to_unit(image)
+        normal = (scaled - self.mean) / self.std
+        return normal if valid is None else normal * valid[:, None]
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """The loss of one batch."""
+        generator = torch.Generator().manual_seed(
+            _seed_of(self.seed, self.current_epoch, batch_idx, self.global_rank)
+        )
+        batch = {**batch, "image": self.normalized(batch["image"], batch["valid"])}
+        batch = self.augmentation(batch, generator)
+        logits: Tensor = self.network(batch["image"])
+        loss = self.loss(logits, self.channel_of[batch["mask"]], batch["valid"])
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(logits))
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Start a new confusion matrix."""
+        self.confusion.zero_()
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:  # noqa: ARG002
+        """Add a batch to the confusion matrix, and log its loss."""
+        logits = self(batch["image"], batch["valid"])
+        target = self.channel_of[batch["mask"]]
+        loss = self.loss(logits, target, batch["valid"])
+        self.log("valid_loss", loss, on_step=False, on_epoch=True, batch_size=len(logits))
+        kept = batch["valid"] & (target != _IGNORED)
+        pairs = target[kept] * len(self.classes) + logits.argmax(dim=1)[kept]
+        counts = torch.bincount(pairs, minlength=self.confusion.numel())
+        self.confusion += counts.view_as(self.confusion)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean IoU of all pixels of all batches and ranks together."""
+        confusion = self.confusion
+        if self.trainer.world_size > 1:
+            gathered = self.all_gather(confusion)
+            confusion = torch.as_tensor(gathered).sum(dim=0)
+        iou = mean_iou(confusion.cpu().numpy())
+        self.log("valid_mean_iou", float("nan") if iou is None else iou)
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer, with its schedule over all steps of the training."""
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        if self.optimizer_name == "adamw":
+            optimizer: torch.optim.Optimizer = torch.optim.AdamW(
+                parameters, lr=self.lr, weight_decay=self.weight_decay
+            )
+        else:
+            optimizer = torch.optim.SGD(
+                parameters, lr=self.lr, momentum=0.9, weight_decay=self.weight_decay
+            )
+        if self.schedule == "constant":
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        if self.schedule == "cosine":
+            schedule: Any = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        else:
+            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.lr, max(steps, 2))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+def scaled_to_unit(image: Tensor) -> Tensor:
+    """Float images: unsigned integers scaled to [0, 1], other dtypes cast."""
+    if image.is_floating_point():
+        return image.float()
+    limits = torch.iinfo(image.dtype)
+    scaled = image.float()
+    return scaled / limits.max if limits.min == 0 else scaled
+
+
+def _per_channel(values: Sequence[float] | None, channels: int, default: float) -> Tensor:
+    """(channel, 1, 1) float32."""
+    if values is None:
+        values = [default] * channels
+    if len(values) != channels:
+        raise ConfigError(f"{len(values)} statistics for {channels} channels; pass one for each")
+    return torch.tensor([float(value) for value in values]).view(-1, 1, 1)
+
+
+def _one_of(what: str, value: str, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise ConfigError(f"there is no {what} {value!r}; known: {', '.join(known)}")
+    return value
+
+
+def _seed_of(*numbers: int) -> int:
+    """One seed of several numbers, none of which may be lost in a sum."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -1,0 +1,63 @@
+"""How a model is trained and how it predicts: the two sets of options that a user writes down."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from geoseg.labels.blend import Blend
+from geoseg.spec import FrozenMap, Spec
+
+Pixels = Annotated[int, Field(ge=1)]
+PixelSize = Pixels | tuple[Pixels, Pixels]
+
+
+class Training(Spec):
+    """Options of training."""
+
+    model: str = "unet"
+    """A network by name, see `geoseg.learner.models`; "custom" for a module given in Python."""
+    model_options: FrozenMap[str, int] = FrozenMap()
+    """Options of the network, such as `width` and `depth` of "unet"."""
+    loss: str = "cross_entropy"
+    """A loss by name, see `geoseg.learner.losses`; "cross_entropy+dice" is their sum."""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """AdamW, or stochastic gradient descent with a momentum of 0.9."""
+    schedule: Literal["onecycle", "cosine", "constant"] = "onecycle"
+    """How the learning rate goes over all steps of the training."""
+    lr: Annotated[float, Field(gt=0)] = 3e-3
+    """The (highest) learning rate."""
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    """Of the optimizer."""
+    epochs: Annotated[int, Field(ge=1)] = 10
+    """Times that `length` windows are drawn."""
+    size: PixelSize = 256
+    """Pixels of a training window, one number or (height, width)."""
+    length: Annotated[int, Field(ge=1)] = 256
+    """Windows in an epoch."""
+    batch_size: Annotated[int, Field(ge=1)] = 8
+    """Windows in a step."""
+    precision: Literal["32", "16-mixed", "bf16-mixed"] = "32"
+    """Number format of the arithmetic; the mixed ones are for GPUs."""
+    augmentation: Literal["none", "d4", "d4+light"] = "d4"
+    """Changes to training windows, see `geoseg.learner.augment`."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Weights, windows and augmentation follow from it."""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Processes that read windows; 0 reads in this one."""
+
+
+class Prediction(Spec):
+    """Options of prediction."""
+
+    size: PixelSize | None = None
+    """Pixels of a window; None: the size of training."""
+    stride: PixelSize | None = None
+    """Pixels from window to window; None: half the size."""
+    blend: Blend = "hann"
+    """How overlapping windows are joined, see `geoseg.labels.blend`."""
+    batch_size: Annotated[int, Field(ge=1)] | None = None
+    """Windows in a step; None: that of training."""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Processes that read windows; 0 reads in this one."""

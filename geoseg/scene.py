@@ -1,0 +1,168 @@
+"""Scene: one image with its labels and its area of interest, on one grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from geoseg.aoi import AOI
+from geoseg.classes import ClassMap
+from geoseg.errors import SceneError
+from geoseg.grid import Grid
+from geoseg.labels.base import Ids, LabelSource
+from geoseg.labels.sources import RasterLabels, VectorLabels
+from geoseg.sources.base import Chip, RasterField, RasterSource, VectorField
+from geoseg.sources.geotiff import GeoTIFFSource
+from geoseg.sources.warp import WarpedSource
+from geoseg.spec import FrozenMap, Spec
+from geoseg.window import Window
+
+_VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".fgb", ".parquet", ".geoparquet", ".kml")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """What a scene holds in one window."""
+
+    image: Chip
+    """Pixels and where they are valid."""
+    labels: Ids | None
+    """(height, width) class ids, `ignore_id` outside the AOI and where the image is not valid; None
+    for a scene without labels."""
+    window: Window
+    """Where, on the scene's grid."""
+
+
+class Scene(Spec):
+    """One image, what is known about it, and where that may be trusted; all on one reference grid.
+
+    Image, labels and AOI may come in any CRS, extent and resolution: each is brought onto `grid`
+    window by window.
+    """
+
+    id: Annotated[str, Field(min_length=1)]
+    """The scene's name in data sets, tables and file names."""
+    image: RasterField
+    """The pixels; plain text is the uri of a raster file."""
+    labels: LabelSource | None = None
+    """The class ids; None for a scene that is only predicted."""
+    aoi: VectorField | None = None
+    """Polygons outside which pixels are ignored; plain text is the uri of a vector file."""
+    reference: Literal["image", "labels"] | Grid = "image"
+    """Whose grid is the scene's: the image's, the label raster's, or one of its own."""
+
+    @classmethod
+    def of(
+        cls,
+        image: str | tuple[str, ...] | RasterSource,
+        labels: str | LabelSource | None = None,
+        *,
+        classes: ClassMap | None = None,
+        class_by: str | None = None,
+        mapping: dict[int, int] | None = None,
+        aoi: str | None = None,
+        id: str | None = None,
+    ) -> Scene:
+        """A scene of files: the common case.
+
+        Args:
+            image: A raster file, the files of a mosaic, or any RasterSource.
+            labels: A raster of class ids, a vector file, or any LabelSource.
+            classes: The class map of the labels.
+            class_by: For vector labels: the column with class names or ids.
+            mapping: For raster labels: {value in the file: class id}.
+            aoi: A vector file.
+            id: The scene's name; None: the image file's name without its suffix.
+        """
+        source = image if isinstance(image, RasterSource) else GeoTIFFSource(uri=image)
+        uris = source.uris if isinstance(source, GeoTIFFSource) else ()
+        if id is None and not uris:
+            raise SceneError(f"a scene of {source!r} has no file to be named after; pass id=...")
+        if isinstance(labels, str):
+            labels = _labels_of(labels, classes, class_by, mapping)
+        name = id or PurePosixPath(uris[0].replace("\\", "/")).stem
+        return cls.model_validate({"id": name, "image": source, "labels": labels, "aoi": aoi})
+
+    @property
+    def grid(self) -> Grid:
+        """The reference grid of windows, labels and predictions."""
+        if isinstance(self.reference, Grid):
+            return self.reference
+        if self.reference == "image":
+            return self.image.grid
+        if isinstance(self.labels, RasterLabels):
+            return self.labels.grid
+        raise SceneError(
+            f"scene {self.id!r}: reference is 'labels', but there is no label raster to take the grid "
+            "from; use reference='image' or a Grid"
+        )
+
+    @property
+    def pixels(self) -> RasterSource:
+        """The image on the scene's grid."""
+        grid = self.grid
+        if self.image.grid == grid:
+            return self.image
+        return WarpedSource(source=self.image, onto=grid, resampling="bilinear")
+
+    @property
+    def area(self) -> AOI | None:
+        """The AOI on the scene's grid; None where the whole scene counts."""
+        return None if self.aoi is None else AOI.of(self.aoi, self.grid)
+
+    def read(self, window: Window) -> Sample:
+        """Image, labels and validity of a window, which may reach past the scene."""
+        chip = self.pixels.read(window)
+        return Sample(chip, self.read_labels(window, chip.valid), window)
+
+    def read_labels(self, window: Window, valid: np.ndarray[Any, np.dtype[np.bool_]]) -> Ids | None:
+        """Class ids of a window, ignored outside the AOI and where `valid` is False."""
+        if self.labels is None:
+            return None
+        known = valid if (area := self.area) is None else valid & area.mask(window)
+        ids = self.labels.read(self.grid, window)
+        return np.where(known, ids, np.uint8(self.labels.class_map.ignore_id))
+
+    def check(self) -> None:
+        """Open everything once and see that image, labels and AOI meet.
+
+        Raises:
+            GeosegError: Something is missing or does not fit; the text says what and where.
+        """
+        self.image.check()
+        grid = self.grid
+        if self.labels is not None:
+            self.labels.check()
+            self.labels.read(grid, Window(0, 0, 1, 1))  # tells where a CRS is missing
+            if isinstance(self.labels, RasterLabels):
+                self._check_overlap(self.labels.grid, grid)
+        if self.aoi is not None:
+            self.aoi.check()
+            AOI.of(self.aoi, grid)
+
+    def _check_overlap(self, labels: Grid, grid: Grid) -> None:
+        crs = labels.crs if grid.crs is not None else None
+        if grid.window(labels.bounds, crs).intersection(grid.whole) is None:
+            raise SceneError(
+                f"scene {self.id!r}: the labels ({labels.describe()}, bounds {labels.bounds}) lie "
+                f"outside the image ({grid.describe()}, bounds {grid.bounds}); check their CRS and "
+                "that they belong together"
+            )
+
+
+def _labels_of(
+    uri: str, classes: ClassMap | None, class_by: str | None, mapping: dict[int, int] | None
+) -> LabelSource:
+    """Raster or vector labels, by the file's suffix."""
+    if uri.lower().endswith(_VECTOR_SUFFIXES):
+        if mapping is not None:
+            raise SceneError(f"{uri}: `mapping` is for label rasters; vectors take class_by=...")
+        return VectorLabels(source=uri, classes=classes, class_by=class_by)  # type: ignore[arg-type]
+    if class_by is not None:
+        raise SceneError(f"{uri}: `class_by` is for vector labels; rasters take mapping={{...}}")
+    frozen = None if mapping is None else FrozenMap(mapping)
+    return RasterLabels(source=uri, classes=classes, mapping=frozen)  # type: ignore[arg-type]

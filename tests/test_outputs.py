@@ -1,0 +1,76 @@
+import os
+import stat
+
+import pytest
+
+from geoseg.errors import StoreError
+from geoseg.outputs import written_whole
+
+
+def test_a_file_appears_under_its_name_when_the_block_ends(tmp_path):
+    target = tmp_path / "new" / "folder" / "out.txt"
+    with written_whole(str(target)) as path:
+        path.write_text("half")
+        assert not target.exists()
+        path.with_name("beside.txt").write_text("more")
+    assert target.read_text() == "half"
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_after_an_exception_the_old_file_is_untouched_and_nothing_is_left(tmp_path, error):
+    target = tmp_path / "out.txt"
+    target.write_text("old")
+
+    def fail():
+        with written_whole(str(target)) as path:
+            path.write_text("new")
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_new_files_have_the_usual_permissions(tmp_path):
+    (tmp_path / "usual").touch()
+    with written_whole(str(tmp_path / "out.txt")) as path:
+        path.touch()
+    usual, ours = (stat.S_IMODE((tmp_path / n).stat().st_mode) for n in ("usual", "out.txt"))
+    assert ours == usual
+
+
+def test_a_block_that_writes_nothing_is_an_error(tmp_path):
+    with (
+        pytest.raises(StoreError, match="cannot be replaced"),
+        written_whole(str(tmp_path / "out.txt")),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/out.tif", "/vsimem/out.tif", "https://a.b/out.tif"])
+def test_outputs_are_local(uri):
+    with pytest.raises(StoreError, match="local paths only"), written_whole(uri):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_or_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(StoreError, match=r"folder .*file/deeper"),
+        written_whole(str(tmp_path / "file" / "deeper" / "out.txt")),
+    ):
+        pass
+    with pytest.raises(StoreError, match="is a folder"), written_whole(str(tmp_path)):
+        pass
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_named(tmp_path):
+    tmp_path.chmod(0o500)
+    with (
+        pytest.raises(StoreError, match="Permission denied"),
+        written_whole(str(tmp_path / "out.txt")),
+    ):
+        pass

@@ -1,0 +1,162 @@
+"""Scenes: image, labels and AOI on one grid."""
+
+from __future__ import annotations
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from pyproj import Transformer
+from rasterio.features import geometry_mask
+from shapely.geometry import Polygon, box, mapping
+
+from geoseg.classes import ClassMap
+from geoseg.errors import GridError, LabelError, SceneError
+from geoseg.grid import Grid
+from geoseg.labels.sources import RasterLabels, VectorLabels
+from geoseg.scene import Scene
+from geoseg.sources.array import ArraySource
+from geoseg.sources.geotiff import GeoTIFFSource
+from geoseg.sources.vector import FrameSource
+from geoseg.window import Window
+
+CLASSES = ClassMap.of("ground", "water", "roof")
+GRID = Grid(crs="EPSG:32619", transform=[2, 0, 5e5, 0, -2, 4e6], height=37, width=53)
+
+
+def array_source(data, grid=GRID, valid=None):
+    return ArraySource(data=data, grid=grid, valid=valid)
+
+
+def image(seed=0):
+    return np.random.default_rng(seed).integers(1, 255, (3, 37, 53), np.uint8)
+
+
+def labels(seed=1, grid=GRID):
+    ids = np.random.default_rng(seed).integers(0, 3, grid.shape, np.uint8)
+    return RasterLabels(source=array_source(ids, grid), classes=CLASSES), ids
+
+
+def frame(*polygons, crs="EPSG:32619"):
+    return FrameSource(frame=geopandas.GeoDataFrame(geometry=list(polygons), crs=crs))
+
+
+def test_a_scene_reads_image_and_labels_of_one_window():
+    data = image()
+    source, ids = labels()
+    sample = Scene(id="a", image=array_source(data), labels=source).read(Window(5, 7, 11, 13))
+    assert np.array_equal(sample.image.data, data[:, 5:16, 7:20])
+    assert np.array_equal(sample.labels, ids[5:16, 7:20])
+    assert sample.window == Window(5, 7, 11, 13)
+
+
+def test_outside_the_raster_and_where_the_image_is_not_valid_labels_are_ignored():
+    source, ids = labels()
+    valid = np.ones((37, 53), bool)
+    valid[30:33, 40:44] = False
+    scene = Scene(id="a", image=array_source(image(), valid=valid), labels=source)
+    sample = scene.read(Window(28, 38, 20, 30))
+    expected = np.full((20, 30), 255)
+    expected[:9, :15] = np.where(valid, ids, 255)[28:, 38:]
+    assert np.array_equal(sample.labels, expected)
+    assert not sample.image.valid[9:].any()
+    assert not sample.image.valid[:, 15:].any()
+
+
+def test_outside_the_aoi_labels_are_ignored_by_the_pixel_centre_rule_in_another_crs():
+    source, ids = labels()
+    ground = Polygon([(500003, 3999990), (500080, 3999981), (500061, 3999935), (500011, 3999950)])
+    there = Transformer.from_crs("EPSG:32619", "EPSG:4326", always_xy=True)
+    aoi = frame(Polygon(zip(*there.transform(*ground.exterior.xy), strict=True)), crs="EPSG:4326")
+    scene = Scene(id="a", image=array_source(image()), labels=source, aoi=aoi)
+    back = Transformer.from_crs("EPSG:4326", "EPSG:32619", always_xy=True)
+    seen = Polygon(zip(*back.transform(*aoi.frame.geometry[0].exterior.xy), strict=True))
+    inside = geometry_mask([mapping(seen)], GRID.shape, GRID.transform, invert=True)
+    assert 0 < inside.sum() < inside.size
+    assert np.array_equal(scene.read(GRID.whole).labels, np.where(inside, ids, 255))
+
+
+def test_a_scene_on_its_labels_grid_warps_the_image():
+    coarse = Grid(crs="EPSG:32619", transform=[6, 0, 5e5, 0, -6, 4e6], height=12, width=17)
+    source, ids = labels(grid=coarse)
+    scene = Scene(id="a", image=array_source(image()), labels=source, reference="labels")
+    assert scene.grid == coarse
+    sample = scene.read(coarse.whole)
+    assert sample.image.data.shape == (3, 12, 17)
+    assert np.array_equal(sample.labels[:12, :17], np.where(sample.image.valid, ids, 255))
+
+
+def test_a_scene_on_a_grid_of_its_own_reads_the_pixels_that_lie_there():
+    data = image()
+    crop = GRID.crop(Window(4, 6, 20, 30))
+    scene = Scene(id="a", image=array_source(data), reference=crop)
+    assert np.array_equal(scene.read(Window(1, 2, 5, 7)).image.data, data[:, 5:10, 8:15])
+
+
+def test_reference_labels_without_a_label_raster_is_an_error():
+    with pytest.raises(SceneError, match="no label raster"):
+        _ = Scene(id="a", image=array_source(image()), reference="labels").grid
+
+
+def test_a_scene_of_files_is_named_after_its_image_and_survives_yaml(tmp_path):
+    uri = str(tmp_path / "site one.tif")
+    with rasterio.open(
+        uri, "w", driver="GTiff", height=5, width=7, count=1, dtype="uint8", crs="EPSG:32619",
+        transform=Affine(2, 0, 5e5, 0, -2, 4e6),
+    ) as file:  # fmt: skip
+        file.write(np.ones((1, 5, 7), np.uint8))
+    scene = Scene.of(uri, "labels.gpkg", classes=CLASSES, class_by="kind", aoi="aoi.geojson")
+    assert scene.id == "site one"
+    assert isinstance(scene.labels, VectorLabels)
+    assert Scene.from_yaml(scene.to_yaml()) == scene
+    raster = Scene.of(uri, "labels.tif", classes=CLASSES, mapping={7: 1})
+    assert isinstance(raster.labels, RasterLabels)
+    assert dict(raster.labels.mapping) == {7: 1}
+    assert Scene.from_yaml(raster.to_yaml()) == raster
+    assert hash(raster) == hash(Scene.from_yaml(raster.to_yaml()))
+
+
+def test_plain_text_stands_for_files_in_python_and_yaml(tmp_path):
+    text = (
+        "id: a\nimage: a.tif\nlabels: {type: raster, source: b.tif, classes: [x, y]}\naoi: c.gpkg\n"
+    )
+    path = tmp_path / "scene.yaml"
+    path.write_text(text)
+    scene = Scene.from_yaml(path)
+    assert scene.image == GeoTIFFSource(uri=str(tmp_path / "a.tif"))
+    assert scene.labels.source == GeoTIFFSource(uri=str(tmp_path / "b.tif"))
+    assert scene.aoi.uri == str(tmp_path / "c.gpkg")
+    assert Scene(id="a", image="a.tif").image == GeoTIFFSource(uri="a.tif")
+
+
+def test_check_says_when_the_labels_lie_elsewhere():
+    far = Grid(crs="EPSG:32619", transform=[2, 0, 9e5, 0, -2, 4e6], height=37, width=53)
+    source, _ = labels(grid=far)
+    with pytest.raises(SceneError, match="outside the image"):
+        Scene(id="a", image=array_source(image()), labels=source).check()
+
+
+def test_check_says_when_the_aoi_misses_the_image():
+    scene = Scene(id="a", image=array_source(image()), aoi=frame(box(0, 0, 10, 10)))
+    with pytest.raises(SceneError, match="AOI"):
+        scene.check()
+
+
+def test_check_says_when_labels_have_no_crs_or_no_classes():
+    bare = Grid(height=37, width=53)
+    source, _ = labels(grid=bare)
+    with pytest.raises(GridError, match="CRS"):
+        Scene(id="a", image=array_source(image()), labels=source).check()
+    unnamed = RasterLabels(source=array_source(np.zeros((37, 53), np.uint8)))
+    with pytest.raises(LabelError, match="class map"):
+        Scene(id="a", image=array_source(image()), labels=unnamed).check()
+
+
+def test_wrong_helpers_for_the_kind_of_labels_are_errors():
+    with pytest.raises(SceneError, match="class_by"):
+        Scene.of("a.tif", "b.tif", class_by="kind")
+    with pytest.raises(SceneError, match="mapping"):
+        Scene.of("a.tif", "b.geojson", mapping={1: 0})
+    with pytest.raises(SceneError, match="id="):
+        Scene.of(array_source(image()))
