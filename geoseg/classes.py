@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import re
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -35,9 +36,11 @@ def _default_color(index: int) -> Color:
 
 def _from_hex(value: Any) -> Any:
     """`#4477aa` is a way to write a colour."""
-    if isinstance(value, str) and value.startswith("#") and len(value) == len("#rrggbb"):
-        return tuple(bytes.fromhex(value[1:]))
-    return value
+    if not isinstance(value, str):
+        return value
+    if not re.fullmatch("#[0-9a-fA-F]{6}", value):
+        raise ValueError(f"{value!r} is no colour, expected '#rrggbb' or three numbers, 0..255")
+    return tuple(bytes.fromhex(value[1:]))
 
 
 class ClassInfo(Spec):

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -15,6 +15,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from geoseg.classes import ClassMap
 from geoseg.errors import SceneError, StoreError
 from geoseg.grid import Grid
+from geoseg.labels.base import LabelSource
 from geoseg.labels.evaluate import Evaluation, evaluate
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.learner.training import Prediction, Training
@@ -58,9 +59,7 @@ class Experiment(Spec):
 
     @field_validator("train", "valid", "test")
     @classmethod
-    def _fill_in_classes(
-        cls, scenes: tuple[Scene, ...], info: ValidationInfo
-    ) -> tuple[Scene, ...]:
+    def _fill_in_classes(cls, scenes: tuple[Scene, ...], info: ValidationInfo) -> tuple[Scene, ...]:
         classes = info.data.get("classes")  # missing where it is wrong itself
         if classes is None:
             return scenes
@@ -121,6 +120,8 @@ class Results:
     """Test scene to the file of its predicted labels."""
     evaluation: Evaluation | None
     """The scores on the test scenes; None without any."""
+    scores: str | None
+    """The file of the scores."""
 
 
 def check(experiment: Experiment) -> list[SceneReport]:
@@ -167,10 +168,11 @@ def run(experiment: Experiment) -> Results:
     for scene in experiment.test:
         maps[scene.id] = str(folder / MAPS / f"{scene.id}.tif")
         parts[scene.id] = _score(learner, scene, maps[scene.id], experiment.prediction)
-    scores = Evaluation.pool(parts) if parts else None
-    if scores is not None:
-        scores.save(str(folder / SCORES))
-    return Results(learner, bundle, maps, scores)
+    if not parts:
+        return Results(learner, bundle, maps, evaluation=None, scores=None)
+    evaluation, scores = Evaluation.pool(parts), str(folder / SCORES)
+    evaluation.save(scores)
+    return Results(learner, bundle, maps, evaluation, scores)
 
 
 def _score(learner: Learner, scene: Scene, uri: str, options: Prediction) -> Evaluation:
@@ -212,9 +214,10 @@ def _with_classes(scene: Scene, classes: ClassMap) -> Scene:
     return scene
 
 
-def _labels_of(scene: Scene) -> Any:
+def _labels_of(scene: Scene) -> LabelSource:
+    """The labels of a scene that has been given its classes."""
     if scene.labels is None:
-        raise SceneError(f"scene {scene.id!r} has no labels")
+        raise SceneError(f"scene {scene.id!r} has no labels; name them")
     return scene.labels
 
 
@@ -224,7 +227,8 @@ def _look_through(scene: Scene, part: str) -> SceneReport:
     counts, seen = np.zeros(256, np.int64), 0
     for window in _rows_of(scene.grid):
         ids = scene.read(window).labels
-        counts += np.bincount(np.ravel(ids), minlength=256)
+        if ids is not None:
+            counts += np.bincount(ids.reshape(-1), minlength=256)
         seen += window.height * window.width
     known = counts[list(classes.ids)]
     total = int(known.sum())

@@ -46,7 +46,7 @@ def to_crs(value: Any) -> CRS:
             return CRS.from_string(CRS.from_wkt(value.to_wkt()).to_string())
         # Through text and back: one CRS read from two files compares and hashes as one value.
         return CRS.from_string(CRS.from_user_input(value).to_string())
-    except CRSError as error:
+    except (CRSError, ValueError) as error:  # the latter for 'EPSG:words'
         raise GridError(f"{value!r} names no CRS; write e.g. 'EPSG:32619' or WKT") from error
 
 
@@ -129,7 +129,9 @@ class Grid(Spec):
     def _invertible(self) -> Self:
         numbers = tuple(self.transform[:6])
         if not all(map(math.isfinite, numbers)):
-            raise ValueError(f"the transform {numbers} holds NaN or infinity, expected finite numbers")
+            raise ValueError(
+                f"the transform {numbers} holds NaN or infinity, expected finite numbers"
+            )
         if self.transform.is_degenerate:
             raise ValueError(f"the transform {numbers} flattens the raster to a line")
         return self

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -35,10 +37,10 @@ class SlidingWindows(Sequence[tuple[int, Window]]):
                 kept = np.flatnonzero(area.keep(windows))
                 windows = tuple(windows[int(i)] for i in kept)
             self.of_scene.append(windows)
-        self._stops = np.cumsum([len(windows) for windows in self.of_scene])
+        self._stops = list(accumulate(len(windows) for windows in self.of_scene))
 
     def __len__(self) -> int:
-        return int(self._stops[-1]) if len(self._stops) else 0
+        return self._stops[-1] if self._stops else 0
 
     def __getitem__(self, index: int | slice) -> tuple[int, Window]:  # type: ignore[override]
         """(scene number, window); IndexError past the end."""
@@ -47,8 +49,8 @@ class SlidingWindows(Sequence[tuple[int, Window]]):
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
             raise IndexError(f"window {index} of {len(self)}")
-        scene = int(np.searchsorted(self._stops, position, side="right"))
-        before = int(self._stops[scene - 1]) if scene else 0
+        scene = bisect_right(self._stops, position)
+        before = self._stops[scene - 1] if scene else 0
         return scene, self.of_scene[scene][position - before]
 
 

@@ -179,7 +179,7 @@ class Tagged(Spec):
             return handler(data)
         known = {tag: kind for tag, kind in cls.kinds.items() if issubclass(kind, cls)}
         tag = data.get("type")
-        if tag not in known:
+        if not isinstance(tag, str) or tag not in known:
             raise PydanticCustomError(
                 "unknown_type",
                 "type is {got}, expected one of: {known}",

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, overload
 
+from geoseg.errors import ConfigError, GridError
+
 if TYPE_CHECKING:
     from rasterio.windows import Window as RasterioWindow
 
@@ -44,7 +46,7 @@ class Window:
         for name in ("row", "col", "height", "width"):
             object.__setattr__(self, name, operator.index(getattr(self, name)))
         if self.height < 1 or self.width < 1:
-            raise ValueError(f"a window is at least 1 x 1 pixel, got {self.height} x {self.width}")
+            raise GridError(f"a window is at least 1 x 1 pixel, got {self.height} x {self.width}")
 
     @property
     def row_stop(self) -> int:
@@ -63,11 +65,9 @@ class Window:
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Index of a (height, width) array of the whole raster; ValueError left of or above it."""
+        """Index of a (height, width) array of the whole raster; GridError left of or above it."""
         if self.row < 0 or self.col < 0:
-            raise ValueError(
-                f"{self} begins outside the raster; intersect it with the raster first"
-            )
+            raise GridError(f"{self} begins outside the raster; intersect it with the raster first")
         return slice(self.row, self.row_stop), slice(self.col, self.col_stop)
 
     @property
@@ -98,10 +98,10 @@ class Window:
 
     @classmethod
     def from_rasterio(cls, window: RasterioWindow) -> Window:
-        """The same rectangle from rasterio; ValueError unless it is a whole number of pixels."""
+        """The same rectangle from rasterio; GridError unless it is a whole number of pixels."""
         values = (window.row_off, window.col_off, window.height, window.width)
         if any(value != int(value) for value in values):
-            raise ValueError(f"{window} is not made of whole pixels; round it first")
+            raise GridError(f"{window} is not made of whole pixels; round it first")
         row, col, height, width = (int(value) for value in values)
         return cls(row, col, height, width)
 
@@ -116,6 +116,9 @@ def starts(length: int, size: int, stride: int, edge: Edge = "flush") -> list[in
         edge: "flush": the last span ends with the side (one span at 0 where the side is shorter);
             "pad": regular steps, the last span may reach outside; "drop": whole regular spans only.
 
+    Raises:
+        ConfigError: A number below 1, or "flush" with a stride larger than the size.
+
     >>> starts(length=11, size=4, stride=3)
     [0, 3, 6, 7]
     >>> starts(length=11, size=4, stride=3, edge="pad")
@@ -124,12 +127,12 @@ def starts(length: int, size: int, stride: int, edge: Edge = "flush") -> list[in
     [0, 3, 6]
     """
     if min(length, size, stride) < 1:
-        raise ValueError(
+        raise ConfigError(
             f"length, size and stride are at least 1 pixel, got {length}, {size}, {stride}"
         )
     if edge == "flush":
         if stride > size:
-            raise ValueError(
+            raise ConfigError(
                 f"stride {stride} is larger than size {size}: pixels between windows would be lost; "
                 'use a stride of at most the size, or edge="pad" or "drop"'
             )
@@ -140,7 +143,7 @@ def starts(length: int, size: int, stride: int, edge: Edge = "flush") -> list[in
         return [i * stride for i in range(count)]
     if edge == "drop":
         return list(range(0, length - size + 1, stride))
-    raise ValueError(f"edge is {edge!r}, expected one of: drop, flush, pad")
+    raise ConfigError(f"edge is {edge!r}, expected one of: drop, flush, pad")
 
 
 @dataclass(frozen=True)

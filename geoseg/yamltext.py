@@ -62,7 +62,10 @@ class _Dumper(yaml.SafeDumper):
         return True
 
     def represent_sequence(
-        self, tag: str, sequence: Any, flow_style: bool | None = None  # noqa: FBT001, RUF100
+        self,
+        tag: str,
+        sequence: Any,
+        flow_style: bool | None = None,  # noqa: FBT001, RUF100
     ) -> yaml.SequenceNode:
         node = super().represent_sequence(tag, sequence, flow_style)
         node.flow_style = all(isinstance(item, yaml.ScalarNode) for item in node.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -21,17 +21,33 @@ from geoseg.window import Size, Window, pair
 Item = dict[str, Any]
 
 
-class Batch(list[Item]):
-    """The items of one batch; their tensors are views of `stacked`, which needs no copying."""
+class Batch(Sequence[Item]):
+    """The items of one batch, as views of `stacked` that are made when asked for."""
 
-    stacked: Item
+    def __init__(self, stacked: Item) -> None:
+        """Take the batch as one dict of tensors (and lists) along their first axis."""
+        self.stacked = stacked
+
+    def __len__(self) -> int:
+        return len(self.stacked["scene"])
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | list[Item]:
+        """One item, or a list of them for a slice."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        item = {key: value[index] for key, value in self.stacked.items()}
+        return item | {"row": int(item["row"]), "col": int(item["col"])}
 
 
-def collate(items: list[Item]) -> Item:
+def collate(items: Sequence[Item]) -> Item:
     """A batch of items as one dict of tensors (and lists of text); free for items read together."""
     if isinstance(items, Batch):
         return items.stacked
-    stacked: Item = default_collate(items)
+    stacked: Item = default_collate(list(items))
     return stacked
 
 
@@ -118,19 +134,10 @@ class WindowDataset(Dataset[Item]):
         if masks is not None:
             stacked["mask"] = torch.from_numpy(masks)
         stacked["valid"] = torch.from_numpy(valid)
-        scenes = [self.scenes[number].id for number, _ in places]
-        rows, cols = [window.row for _, window in places], [window.col for _, window in places]
-        batch = Batch(
-            {key: value[i] for key, value in stacked.items()}
-            | {"scene": scenes[i], "row": rows[i], "col": cols[i]}
-            for i in range(len(places))
-        )
-        batch.stacked = stacked | {
-            "scene": scenes,
-            "row": torch.tensor(rows),
-            "col": torch.tensor(cols),
-        }
-        return batch
+        stacked["scene"] = [self.scenes[number].id for number, _ in places]
+        stacked["row"] = torch.tensor([window.row for _, window in places])
+        stacked["col"] = torch.tensor([window.col for _, window in places])
+        return Batch(stacked)
 
 
 class RowReader:
@@ -160,8 +167,10 @@ def in_worker() -> bool:
 def _write(image: NDArray[Any], valid: NDArray[np.bool_], chip: Chip) -> None:
     """Copy a chip into its place in the batch; what is not valid becomes 0 (it could be NaN)."""
     image[...] = chip.data
-    valid[...] = chip.valid
-    if not valid.all():
+    if chip.valid.all():  # as a rule; filling is cheaper than copying
+        valid.fill(True)
+    else:
+        valid[...] = chip.valid
         image[:, ~valid] = 0
 
 

@@ -53,13 +53,14 @@ def to_ids(
         (height, width) ids, and where valid values are unknown; None in place of the latter if nowhere.
     """
     spare = next((i for i in range(256) if i != ignore_id and i not in known.values()), None)
-    if data.dtype == np.uint8 and spare is not None:
+    narrow = _as_bytes(data, valid)
+    if narrow is not None and spare is not None:
         table = bytes(known.get(value, spare) for value in range(256))
-        ids = np.frombuffer(data.tobytes().translate(table), np.uint8).reshape(data.shape)
+        ids = np.frombuffer(narrow.tobytes().translate(table), np.uint8).reshape(data.shape)
         ids = np.where(valid, ids, np.uint8(ignore_id))
         unknown = ids == spare
     else:
-        wide = np.where(valid, _look_up(data, known), ignore_id)
+        wide = np.where(valid, _look_up(data, known), np.uint16(ignore_id))
         unknown = wide == _NO_ID
         ids = wide.astype(np.uint8)
     return ids, unknown if unknown.any() else None
@@ -76,6 +77,16 @@ def counted(values: NDArray[Any], what: str) -> str:
     order = np.argsort(-counts, kind="stable")
     shown = ", ".join(f"{distinct[i].item()!r} ({counts[i]} {what})" for i in order[:_SHOWN])
     return shown if len(order) <= _SHOWN else f"{shown} and {len(order) - _SHOWN} more"
+
+
+def _as_bytes(data: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
+    """The values as uint8, which are translated ten times faster; None where one does not fit."""
+    if data.dtype == np.uint8:
+        return data
+    values = np.where(valid, data, data.dtype.type(0))
+    with np.errstate(invalid="ignore"):  # a float out of range: the comparison finds it
+        narrow: NDArray[np.uint8] = values.astype(np.uint8)
+    return narrow if (narrow == values).all() else None
 
 
 def _look_up(data: NDArray[Any], known: Mapping[int, int]) -> NDArray[np.uint16]:

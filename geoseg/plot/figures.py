@@ -116,7 +116,7 @@ def evaluation(evaluation: Evaluation) -> Figure:
     left.set_yticks(range(len(names)), names)
     left.set(title="share of each true class", xlabel="predicted", ylabel="truth")
     values = [record["iou"] or 0.0 for record in per_class]
-    colors = [np.array(info.color) / 255 for info in evaluation.classes.classes]
+    colors = [_hex(info.color) for info in evaluation.classes.classes]
     bars = right.barh(range(len(names)), values, color=colors)
     right.bar_label(bars, [_number(record["iou"]) for record in per_class], padding=3)
     right.set_yticks(range(len(names)), names)
@@ -174,7 +174,7 @@ def _show(axes: Axes, panel: Any) -> None:
 def _legend(figure: Figure, entries: Sequence[tuple[str, Color]]) -> None:
     from matplotlib.patches import Patch
 
-    patches = [Patch(color=np.array(color) / 255, label=name) for name, color in entries]
+    patches = [Patch(color=_hex(color), label=name) for name, color in entries]
     columns = max(int(figure.get_figwidth() / _LEGEND_INCHES), 1)
     figure.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), columns))
 
@@ -186,6 +186,11 @@ def _size_text(scene: Scene, window: Window) -> str:
         return f"{window.width} x {window.height} px"
     width, height = window.width * size[0] / _KM, window.height * size[1] / _KM
     return f"{width:.3g} x {height:.3g} km, pixels of {size[0]:.3g} x {size[1]:.3g} m"
+
+
+def _hex(color: Color) -> str:
+    """A colour as matplotlib reads it."""
+    return "#" + bytes(color).hex()
 
 
 def _number(value: float | None) -> str:

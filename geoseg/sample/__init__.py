@@ -7,6 +7,7 @@ is asked for.
 
 from __future__ import annotations
 
+import json
 from importlib.resources import files
 from typing import Literal
 
@@ -33,15 +34,28 @@ def aoi_uri(half: Literal["north", "south"]) -> str:
     return _path(f"{half}.geojson")
 
 
-def experiment_uri() -> str:
-    """The experiment that `geoseg demo` runs (YAML): trains on one half, is scored on the other."""
-    return _path("experiment.yaml")
+def experiment_text(*, output: str) -> str:
+    """The experiment that `geoseg demo` runs: trains on one half, is scored on the other.
+
+    Args:
+        output: The folder of its results.
+
+    Returns:
+        YAML with comments and absolute paths, which can be kept anywhere and changed.
+    """
+    text = _read("experiment.yaml")
+    for name in ("landsat7_2000.tif", "landcover_1996.tif", "north.geojson", "south.geojson"):
+        text = text.replace(f" {name}\n", f" {json.dumps(_path(name))}\n")
+    return text.replace("output: geoseg-demo\n", f"output: {json.dumps(output)}\n")
 
 
 def classes() -> ClassMap:
     """The four classes of the experiment."""
-    text = files(__name__).joinpath("experiment.yaml").read_text(encoding="utf-8")
-    return ClassMap.model_validate(yamltext.load(text)["classes"])
+    return ClassMap.model_validate(yamltext.load(_read("experiment.yaml"))["classes"])
+
+
+def _read(name: str) -> str:
+    return files(__name__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _path(name: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.grid import Floats, Grid
-from geoseg.sources import resample
+from geoseg.sources import resample, resample_boxes
 from geoseg.sources.base import Chip, RasterSource
 from geoseg.sources.pixelmap import PixelMap, covering
 from geoseg.sources.resample import Patch
@@ -25,8 +25,8 @@ KERNELS: dict[str, Callable[..., Chip]] = {
     "nearest": resample.nearest,
     "bilinear": resample.bilinear,
     "cubic": resample.cubic,
-    "average": resample.average,
-    "mode": resample.mode,
+    "average": resample_boxes.average,
+    "mode": resample_boxes.mode,
 }
 """The kernels of the exact method, by the names that GDAL gives them."""
 _WITH_BOXES = ("average", "mode")

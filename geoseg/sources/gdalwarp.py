@@ -43,13 +43,13 @@ def warp_gdal(
     data = np.zeros((len(source.band_names), *window.shape), source.dtype)
     out = Chip(data, np.zeros(window.shape, bool))
     for block in _blocks_under(window, target):
-        common = block.intersection(window)
         cols, rows, wide, high = pixels.boxes(block)
         reach = _REACH * wide + _EXTRA, _REACH * high + _EXTRA
-        rectangle = covering(source.grid, (cols, rows), reach)
-        if common is None or rectangle is None:
+        around = covering(source.grid, (cols, rows), reach)
+        rectangle = around and around.intersection(source.grid.whole)
+        common = block.intersection(window)
+        if rectangle is None or common is None:
             continue
-        rectangle = rectangle.intersection(source.grid.whole) or rectangle
         chip = _reproject(source, rectangle, target.crop(block), resampling)
         into, of = common.relative_to(window).slices, common.relative_to(block).slices
         out.data[(slice(None), *into)] = chip.data[(slice(None), *of)]

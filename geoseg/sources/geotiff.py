@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BeforeValidator
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import RasterioError
 
 from geoseg.errors import GridError, SourceError
 from geoseg.grid import Grid
 from geoseg.sources.base import Chip, RasterSource, fill_around
 from geoseg.sources.cache import remember
-from geoseg.sources.handles import open_raster
+from geoseg.sources.handles import GDAL_ERRORS, open_raster
 from geoseg.spec import Uri
 from geoseg.window import Window
 
@@ -30,8 +30,12 @@ class _File:
     """The bands to read, 1-based."""
     nodata: tuple[float | None, ...]
     """The number that means "missing", for each of them."""
-    masked: bool
-    """Whether an alpha band or a mask tells what is measured."""
+    masks: tuple[int, ...]
+    """The bands whose mask is read too: one of them where the mask is for all bands."""
+    alpha: int | None
+    """The band that hides pixels of the others where it is 0."""
+    mixed: bool
+    """Whether the bands differ in dtype, so that rasterio reads them one by one only."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,11 @@ class _Layout:
     band_names: tuple[str, ...]
     dtype: np.dtype[Any]
     files: tuple[_File, ...]
+
+
+def _nan_as_text(value: Any) -> Any:
+    """NaN is not equal to itself; as text, a source with it is equal to its copy."""
+    return "nan" if isinstance(value, float | np.floating) and np.isnan(value) else value
 
 
 class GeoTIFFSource(RasterSource):
@@ -62,8 +71,8 @@ class GeoTIFFSource(RasterSource):
     """A file, or the files of a mosaic, first on top."""
     bands: tuple[int | str, ...] | None = None
     """Numbers from 1, or names; None: all but alpha. Bands without a name are called "1", "2", ..."""
-    nodata: float | None = None
-    """The number that means "missing"; None: as the file says."""
+    nodata: Annotated[float | Literal["nan"] | None, BeforeValidator(_nan_as_text)] = None
+    """The number that means "missing"; None: as the file says. Alpha and masks hide in any case."""
 
     @property
     def uris(self) -> tuple[str, ...]:
@@ -139,10 +148,15 @@ def _lay_out(source: GeoTIFFSource) -> _Layout:
                 f"{first_file.uri} has {len(first_names)} of {first_dtype}; choose bands=..., or "
                 "convert the files"
             )
+        if names != first_names and sorted(names) == sorted(first_names):
+            raise SourceError(
+                f"{file.uri}: cannot join a mosaic: its bands come as {', '.join(names)}, those of "
+                f"{first_file.uri} as {', '.join(first_names)}; choose them by name with bands=..."
+            )
         windows.append(Window(*offset, *grid.shape))
     around = _around(windows)
     files = tuple(
-        _File(file.uri, window.relative_to(around), file.bands, file.nodata, file.masked)
+        replace(file, window=window.relative_to(around))
         for (_, file, _, _), window in zip(parts, windows, strict=True)
     )
     grid = grids[0] if len(grids) == 1 else first_grid.crop(around)
@@ -161,6 +175,17 @@ def _describe(
 ) -> tuple[Grid, _File, tuple[str, ...], np.dtype[Any]]:
     """Grid, file (its place still to be found), band names and dtype of one file."""
     dataset = open_raster(uri)
+    try:
+        return _describe_open(uri, dataset, source)
+    except GDAL_ERRORS as error:
+        raise SourceError(
+            f"{uri}: its header cannot be read: {error}; the file is truncated or damaged, copy it again"
+        ) from error
+
+
+def _describe_open(
+    uri: str, dataset: Any, source: GeoTIFFSource
+) -> tuple[Grid, _File, tuple[str, ...], np.dtype[Any]]:
     if dataset.gcps[0] and dataset.transform.is_identity:
         raise SourceError(
             f"{uri}: is georeferenced by ground control points only, expected a transform; warp it "
@@ -172,15 +197,19 @@ def _describe(
         )
     names = tuple(text or str(i) for i, text in enumerate(dataset.descriptions, start=1))
     bands = _choose_bands(uri, names, source.bands, dataset.colorinterp)
-    flags = [set(dataset.mask_flag_enums[band - 1]) for band in bands]
-    masked = source.nodata is None and any(MaskFlags.per_dataset in flag for flag in flags)
-    nodata = tuple(
-        source.nodata if source.nodata is not None else dataset.nodatavals[band - 1]
-        for band in bands
+    dtypes = [np.dtype(dataset.dtypes[band - 1]) for band in bands]
+    given = None if source.nodata is None else float(source.nodata)
+    file = _File(
+        uri=uri,
+        window=Window(0, 0, *dataset.shape),
+        bands=bands,
+        nodata=tuple(dataset.nodatavals[b - 1] if given is None else given for b in bands),
+        masks=_bands_with_masks(dataset, bands, nodata_given=given is not None),
+        alpha=_alpha_over(dataset, bands),
+        mixed=len(set(dtypes)) > 1,
     )
-    dtype = np.result_type(*(np.dtype(dataset.dtypes[band - 1]) for band in bands))
-    file = _File(uri, Window(0, 0, *dataset.shape), bands, nodata, masked)
-    return Grid.of_dataset(dataset), file, tuple(names[band - 1] for band in bands), dtype
+    names = tuple(names[band - 1] for band in bands)
+    return Grid.of_dataset(dataset), file, names, np.result_type(*dtypes)
 
 
 def _choose_bands(
@@ -207,45 +236,70 @@ def _choose_bands(
     return tuple(chosen)
 
 
+def _alpha_over(dataset: Any, bands: tuple[int, ...]) -> int | None:
+    """The alpha band, where other bands are read; GDAL itself minds it beside 1 or 3 bands only."""
+    alphas = [i for i, c in enumerate(dataset.colorinterp, start=1) if c == ColorInterp.alpha]
+    return alphas[0] if alphas and not set(bands) <= set(alphas) else None
+
+
+def _bands_with_masks(
+    dataset: Any, bands: tuple[int, ...], *, nodata_given: bool
+) -> tuple[int, ...]:
+    """Of the bands to read, those whose mask tells more than nodata and alpha do."""
+    found = []
+    for band in bands:
+        flags = set(dataset.mask_flag_enums[band - 1])
+        by_number = flags == {MaskFlags.nodata} or (nodata_given and MaskFlags.nodata in flags)
+        if by_number or flags & {MaskFlags.all_valid, MaskFlags.alpha}:
+            continue
+        if MaskFlags.per_dataset in flags:
+            return (band,)
+        found.append(band)
+    return tuple(found)
+
+
 def _read_file(file: _File, window: Window, dtype: np.dtype[Any]) -> Chip:
     """Pixels of a window that lies in the file."""
     dataset = open_raster(file.uri)
     part = window.to_rasterio()
     try:
-        data = dataset.read(file.bands, window=part)
-        mask = dataset.dataset_mask(window=part) if file.masked else None
-    except RasterioError as error:
+        planes = (
+            [dataset.read(band, window=part) for band in file.bands]
+            if file.mixed
+            else dataset.read(file.bands, window=part)
+        )
+        valid = np.ones(window.shape, bool)
+        if file.alpha is not None:
+            valid &= dataset.read(file.alpha, window=part) > 0
+        if file.masks:
+            valid &= (dataset.read_masks(file.masks, window=part) > 0).all(axis=0)
+    except GDAL_ERRORS as error:
         cause = error.__cause__ or error
         raise SourceError(
             f"{file.uri}: cannot read rows {window.row}..{window.row_stop}, columns "
             f"{window.col}..{window.col_stop}: {cause}; the file is truncated or damaged, copy it again"
         ) from error
-    return Chip(data.astype(dtype, copy=False), _measured(data, file.nodata, mask))
+    for plane, missing in zip(planes, file.nodata, strict=True):
+        _hide_missing(valid, plane, missing)
+    return Chip(np.asarray(planes, dtype), valid)
 
 
-def _measured(
-    data: NDArray[Any], nodata: tuple[float | None, ...], mask: NDArray[np.uint8] | None
-) -> NDArray[np.bool_]:
-    """Where every band holds a measurement."""
-    valid = np.ones(data.shape[1:], bool) if mask is None else mask > 0
-    for band, missing in zip(data, nodata, strict=True):
-        if np.issubdtype(band.dtype, np.inexact):
-            valid &= ~np.isnan(band)
-        if missing is not None and _can_hold(band.dtype, missing):
-            valid &= band != band.dtype.type(missing)
-    return valid
+def _hide_missing(valid: NDArray[np.bool_], band: NDArray[Any], missing: float | None) -> None:
+    """Clear what is no measurement in a band."""
+    if np.issubdtype(band.dtype, np.inexact):
+        valid &= ~np.isnan(band)
+    if missing is not None and _can_hold(band.dtype, missing):
+        valid &= band != band.dtype.type(missing)
 
 
 def _can_hold(dtype: np.dtype[Any], number: float) -> bool:
     """Whether a band of this dtype can hold the number: -9999 in a byte raster marks nothing."""
+    if np.isnan(number):
+        return False  # NaN is never valid anyway
     if np.issubdtype(dtype, np.inexact):
-        return not np.isnan(number)  # NaN is never valid anyway
+        return bool(np.isinf(number) or abs(number) <= float(np.finfo(dtype).max))
     limits = np.iinfo(dtype)
-    return (
-        number == int(number) and limits.min <= number <= limits.max
-        if np.isfinite(number)
-        else False
-    )
+    return float(number).is_integer() and limits.min <= number <= limits.max
 
 
 def _read_mosaic(layout: _Layout, window: Window) -> Chip:

@@ -18,11 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.env import get_gdal_config, set_gdal_config
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from geoseg.errors import SourceError
 from geoseg.sources.cache import stamp
+
+GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, CPLE_BaseError)
+"""What reading a damaged file raises: rasterio lets some errors of GDAL through as they are."""
 
 _LIMIT = 64
 """Open files a thread."""
@@ -106,7 +110,7 @@ def _open(uri: str) -> Any:
         with _opening, warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(uri)
-    except RasterioError as error:
+    except GDAL_ERRORS as error:
         raise SourceError(_why_not_opened(uri, error)) from error
 
 
@@ -114,21 +118,28 @@ def _why_not_opened(uri: str, error: Exception) -> str:
     path = Path(uri)
     if "://" in uri or uri.startswith("/vsi") or ":" in path.name:
         return f"{uri}: cannot be opened as a raster: {error}"
+    now = stamp(uri)
+    if now is None:
+        return f"{uri}: no such file; {_hint_at_neighbour(path)}"
     if path.is_dir():
         return f"{uri}: is a folder, expected a raster file; name the file in it"
-    if not path.exists():
-        names = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = get_close_matches(path.name, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else "check the path"
-        return f"{uri}: no such file; {hint}"
     if not os.access(uri, os.R_OK):
         return f"{uri}: may not be read; check its permissions"
-    if path.stat().st_size == 0:
+    if now[1] == 0:
         return f"{uri}: is empty (0 bytes), expected a raster; copy or download it again"
     return (
         f"{uri}: is no raster that GDAL can open, or its header is damaged; expected e.g. GeoTIFF, "
         "PNG or JPEG2000; try gdalinfo on it"
     )
+
+
+def _hint_at_neighbour(path: Path) -> str:
+    try:
+        names = [neighbour.name for neighbour in path.parent.iterdir()]
+    except OSError:
+        return f"check the folder {path.parent}"
+    near = get_close_matches(path.name, names, n=1)
+    return f"did you mean {near[0]}?" if near else "check the path"
 
 
 def _after_fork() -> None:

@@ -168,10 +168,7 @@ def covering(
     """
     spans = []
     for values, far, length in zip(places, reach, (source.width, source.height), strict=True):
-        if isinstance(far, float):  # not in arrays: these passes are a part of every read
-            low, high = np.fmin.reduce(values, axis=None) - far, np.fmax.reduce(values, axis=None) + far
-        else:
-            low, high = np.fmin.reduce(values - far, axis=None), np.fmax.reduce(values + far, axis=None)
+        low, high = np.fmin.reduce(values - far, axis=None), np.fmax.reduce(values + far, axis=None)
         if not (high > 0 and low < length):  # NaN too
             return None
         spans.append((max(int(np.floor(low)), -_PAST), min(int(np.ceil(high)), length + _PAST)))

@@ -1,4 +1,4 @@
-"""Resampling kernels: values at places between pixels, in plain numpy.
+"""Kernels at points: values at places between pixels, in plain numpy.
 
 Every kernel takes a `Patch` of the source and a place in it for each pixel of the target: source
 columns and rows as float64 (height, width), counted from the corner of the source's first pixel (a
@@ -19,7 +19,7 @@ from geoseg.grid import Floats
 from geoseg.sources.base import Chip
 from geoseg.window import Window
 
-_SNAP = 1e-7
+SNAP = 1e-7
 """Source pixels: a place this near below a pixel edge lies on it, so that rounding decides nothing."""
 _STRIP = 1 << 14
 """Target pixels worked on at once, so that what is computed stays in the processor's cache."""
@@ -48,7 +48,7 @@ class Patch:
 
     def nearest(self, cols: Floats, rows: Floats) -> Index:
         """Position in a band of the pixels that hold these places."""
-        return self.index(np.floor(cols + _SNAP), np.floor(rows + _SNAP))
+        return self.index(np.floor(cols + SNAP), np.floor(rows + SNAP))
 
 
 def strips(shape: tuple[int, int]) -> Iterator[slice]:
@@ -60,13 +60,13 @@ def strips(shape: tuple[int, int]) -> Iterator[slice]:
 
 def nearest(patch: Patch, cols: Floats, rows: Floats) -> Chip:
     """The pixel that holds the place."""
-    out = _like(patch, cols)
+    out = like(patch, cols)
     for strip in strips(cols.shape):
         index = patch.nearest(cols[strip], rows[strip])
         for band, data in zip(patch.bands, out.data, strict=True):
             data[strip] = band.take(index)
         out.valid[strip] = patch.chip.valid.take(index)
-    return _blank(out)
+    return blank(out)
 
 
 def bilinear(patch: Patch, cols: Floats, rows: Floats) -> Chip:
@@ -86,63 +86,25 @@ def cubic(patch: Patch, cols: Floats, rows: Floats) -> Chip:
     return _blend(patch, cols, rows, taps=4)
 
 
-def average(patch: Patch, cols: Floats, rows: Floats, wide: Floats, high: Floats) -> Chip:
-    """The mean of the valid pixels whose centres lie in a box around the place; valid if there is one.
-
-    Args:
-        patch: Covers the boxes as far as they lie in the source.
-        cols: Places, as for the other kernels.
-        rows: The same.
-        wide: Width of the boxes in source pixels; a box without a centre takes the nearest pixel.
-        high: Height of the boxes, likewise.
-    """
-    index, sizes = _in_boxes(patch, (cols, rows), (wide, high))
-    first = np.cumsum(sizes) - sizes
-    measured = patch.chip.valid.take(index)
-    count = np.add.reduceat(measured, first, dtype=np.float64)
-    data = _like(patch, cols).data
-    for band, out in zip(patch.bands, data, strict=True):
-        values = np.where(measured, band.take(index), band.dtype.type(0))
-        total = np.add.reduceat(values, first, dtype=np.float64)
-        _store((total / np.maximum(count, 1)).reshape(cols.shape), out)
-    return _blank(Chip(data, (count > 0).reshape(cols.shape)))
-
-
-def mode(patch: Patch, cols: Floats, rows: Floats, wide: Floats, high: Floats) -> Chip:
-    """The most frequent valid value in a box around the place, of several the lowest.
-
-    Boxes and validity as for `average`; each band by itself.
-    """
-    index, sizes = _in_boxes(patch, (cols, rows), (wide, high))
-    measured = patch.chip.valid.take(index)
-    index, owner = index[measured], np.repeat(np.arange(sizes.size), sizes)[measured]
-    data = _like(patch, cols).data
-    data[...] = 0
-    for band, out in zip(patch.bands, data, strict=True):
-        _put_most_frequent(band.take(index), owner, out.reshape(-1))
-    valid = np.zeros(cols.size, bool)
-    valid[owner] = True
-    return Chip(data, valid.reshape(cols.shape))
-
-
-def _like(patch: Patch, cols: Floats) -> Chip:
+def like(patch: Patch, cols: Floats) -> Chip:
     """A chip for values at places: pixels to be filled in, all valid."""
     shape = (len(patch.chip.data), *cols.shape)
     return Chip(np.empty(shape, patch.chip.data.dtype), np.ones(cols.shape, bool))
 
 
-def _blank(chip: Chip) -> Chip:
+def blank(chip: Chip) -> Chip:
     """Set what is not valid to 0, in place."""
     if not chip.valid.all():
         np.copyto(chip.data, 0, where=~chip.valid)
     return chip
 
 
-def _store(values: Values, out: Values) -> None:
+def store(values: Values, out: Values) -> None:
     """Write computed values, rounded and held to the dtype's range where it is an integer one."""
+    if out.dtype.kind in "biu":
+        np.rint(values, out=values)
     if out.dtype.kind in "iu":
-        limits = np.iinfo(out.dtype)
-        values = np.clip(np.rint(values, out=values), limits.min, limits.max, out=values)
+        np.clip(values, np.iinfo(out.dtype).min, np.iinfo(out.dtype).max, out=values)
     out[...] = values
 
 
@@ -155,7 +117,7 @@ def _blend(patch: Patch, cols: Floats, rows: Floats, *, taps: int) -> Chip:
         data = np.where(chip.valid, data, work.type(0))  # NaN with a weight of 0 would stay NaN
         solid = _solid(chip.valid, taps)
     clean = Patch(Chip(data, chip.valid), patch.window)
-    out = _like(patch, cols)
+    out = like(patch, cols)
     for strip in strips(cols.shape):
         x, y = cols[strip], rows[strip]
         values = _weigh(clean, x, y, taps)
@@ -163,8 +125,8 @@ def _blend(patch: Patch, cols: Floats, rows: Floats, *, taps: int) -> Chip:
             out.valid[strip] = chip.valid.take(patch.nearest(x, y))
             torn = out.valid[strip] & ~solid.take(_corner(patch, x, y, taps)[0])
             values[:, torn] = _share(clean, x[torn], y[torn])
-        _store(values, out.data[:, strip])
-    return _blank(out)
+        store(values, out.data[:, strip])
+    return blank(out)
 
 
 def _share(patch: Patch, cols: Floats, rows: Floats) -> Values:
@@ -230,46 +192,3 @@ def _solid(valid: NDArray[np.bool_], taps: int) -> NDArray[np.bool_]:
         solid[:, :-1] &= solid[:, 1:]
         solid[:-1] &= solid[1:]
     return solid
-
-
-def _in_boxes(
-    patch: Patch, place: tuple[Floats, Floats], size: tuple[Floats, Floats]
-) -> tuple[Index, Index]:
-    """Positions of the pixels in each box, box after box, and how many there are in each (>= 1)."""
-    w = patch.window
-    col, wide = _span(place[0].ravel(), size[0].ravel(), w.col, w.col_stop)
-    row, high = _span(place[1].ravel(), size[1].ravel(), w.row, w.row_stop)
-    lines = patch.index(np.repeat(col, high), _ranges(row, high))
-    return _ranges(lines, np.repeat(wide, high)), wide * high
-
-
-def _span(centre: Floats, size: Floats, first: int, stop: int) -> tuple[Index, Index]:
-    """First pixel and number of pixels whose centres a span covers, on one axis."""
-    low = np.ceil(centre - size / 2 - 0.5 - _SNAP)
-    high = np.ceil(centre + size / 2 - 0.5 - _SNAP)
-    low = np.where(high > low, low, np.floor(centre + _SNAP)).clip(first, stop - 1)
-    return low.astype(np.intp), (high.clip(low + 1, stop) - low).astype(np.intp)
-
-
-def _ranges(starts: Index, lengths: Index) -> Index:
-    """Whole numbers from each start on, one range after another.
-
-    >>> _ranges(np.array([5, 9]), np.array([2, 3]))
-    array([ 5,  6,  9, 10, 11])
-    """
-    before = np.cumsum(lengths) - lengths
-    ranges: Index = np.arange(lengths.sum()) + np.repeat(starts - before, lengths)
-    return ranges
-
-
-def _put_most_frequent(values: Values, owner: Index, out: Values) -> None:
-    """Write to `out[owner]` the value that most often comes with this owner."""
-    order = np.lexsort((values, owner))
-    values, owner = values[order], owner[order]
-    new = np.ones(len(values), bool)
-    new[1:] = (values[1:] != values[:-1]) | (owner[1:] != owner[:-1])
-    start = np.flatnonzero(new)
-    length = np.diff(start, append=len(values))
-    # The longest run is written last, of equal ones that of the lowest value.
-    last = start[::-1][np.argsort(length[::-1], kind="stable")]
-    out[owner[last]] = values[last]

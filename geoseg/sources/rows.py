@@ -37,6 +37,7 @@ class RowRing:
             kept = self.row + self.size - row
         if kept < self.size:
             moved = self.size - kept
+            self.row = None  # until the rows are there: reading them may fail
             for plane in (
                 *self._data,
                 self._valid,

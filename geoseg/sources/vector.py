@@ -38,7 +38,7 @@ class FileVectorSource(VectorSource):
     layer: str | int | None = None
     """Name or number (from 0) of the layer; may be left out where there is one only."""
     where: str | None = None
-    """A condition on the attributes in OGR SQL, e.g. `kind = 'roof' AND area > 20`."""
+    """A condition on the attributes in OGR SQL, e.g. `kind = 'roof' AND area > 20`; not for GeoParquet."""
 
     def read(self, bounds: Bounds | None = None, crs: Any = None) -> GeoDataFrame:
         """The features in file order; the index counts the features that `where` left. See VectorSource."""

@@ -49,8 +49,8 @@ class WarpedSource(RasterSource):
       source column, as high as it changes the row. Boxes smaller than a pixel give the nearest.
 
     A pixel is valid where the source's nearest pixel is; with average and mode, where one in the box
-    is. `method="gdal"` is GDAL's own warper with all its kernels, which widens bilinear and cubic
-    where the source is finer than the target.
+    is. `method="gdal"` is GDAL's own warper with all its kernels, in the blocks and so with the pixels
+    of a WarpedVRT; it widens bilinear and cubic where the source is finer than the target.
     """
 
     type: Literal["warped"] = "warped"

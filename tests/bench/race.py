@@ -35,3 +35,5 @@ def wall_seconds(run: Callable[[], Any]) -> float:
 
 def report(title: str, ratio: float, goal: float, note: str = "") -> None:
     """One line: what was reached and what the goal is."""
+    met = "met" if ratio >= goal else "MISSED"
+    print(f"\n{title}: {ratio:.2f} x (goal {goal:g}: {met}) {note}", flush=True)  # noqa: T201

@@ -84,7 +84,7 @@ def test_sliding_chips_against_a_boundless_loop(benchmark, big_scene):
 
 
 def test_random_chips(benchmark, big_scene):
-    length = 160
+    length = 1_280
     rng = np.random.default_rng(0)
     places = [(int(y), int(x)) for y, x in rng.integers(0, WIDTH - 256, (length, 2))]
 

@@ -1,3 +1,4 @@
+import importlib
 import json
 import tracemalloc
 
@@ -92,7 +93,9 @@ def test_each_side_keeps_its_own_order_and_ignore_id():
 
 @pytest.mark.parametrize("pixels_at_once", [1000, 1 << 20])
 def test_pixels_outside_the_aoi_are_ignored(monkeypatch, pixels_at_once):
-    monkeypatch.setattr("geoseg.labels.evaluate._PIXELS", pixels_at_once)
+    # By its name in sys.modules: as an attribute of the package it may be hidden by the function.
+    module = importlib.import_module("geoseg.labels.evaluate")
+    monkeypatch.setattr(module, "_PIXELS", pixels_at_once)
     truth, prediction = random_ids(8, ignored=0.1), random_ids(9, ignored=0.1)
     polygon = shapely.Polygon([(500113, 3999871), (500700, 3988333), (500031, 3990007)])
     frame = gpd.GeoDataFrame(geometry=[polygon], crs="EPSG:32619")

@@ -1,0 +1,121 @@
+"""geoseg info: what a bundle, a raster or an experiment is."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from geoseg.cli.options import AsJson, Debug
+from geoseg.cli.told import told_briefly
+
+_INDENT = "  "
+
+
+def info(
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="A bundle, a raster or an experiment (YAML).")
+    ],
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Tell what a file is.
+
+    A bundle: classes, bands, dtype, statistics, resolution and training. A raster: grid, bands,
+    dtype, nodata, blocks, overviews, and classes if geoseg wrote it. An experiment: its scenes and
+    options.
+    """
+    with told_briefly(debug=debug, name=path):
+        found = _describe(path)
+        text = json.dumps(found, indent=2, ensure_ascii=False)
+        typer.echo(text if as_json else "\n".join(_lines(found)))
+
+
+def _describe(path: str) -> dict[str, Any]:
+    if path.lower().endswith((".yaml", ".yml")):
+        return _experiment(path)
+    if Path(path).is_file() and zipfile.is_zipfile(path):
+        return _bundle(path)
+    return _raster(path)
+
+
+def _bundle(path: str) -> dict[str, Any]:
+    from geoseg.learner.bundle import load_bundle
+
+    found, weights = load_bundle(path)
+    described = {"kind": "bundle", **found.model_dump(mode="json")}
+    described["classes"] = _classes(found.classes)
+    return described | {"weights": sum(tensor.numel() for tensor in weights.values())}
+
+
+def _raster(path: str) -> dict[str, Any]:
+    from geoseg.errors import StoreError
+    from geoseg.grid import Grid
+    from geoseg.labels.geotiff import GeoTIFFLabelStore
+    from geoseg.sources.handles import open_raster
+
+    file = open_raster(path)
+    grid = Grid.of_dataset(file)
+    found: dict[str, Any] = {
+        "kind": "raster",
+        "driver": file.driver,
+        "grid": grid.model_dump(mode="json"),
+        "bounds": list(grid.bounds),
+        "resolution": list(grid.resolution),
+        "resolution_m": grid.ground_resolution,
+        "bands": [name or str(i) for i, name in enumerate(file.descriptions, start=1)],
+        "dtype": file.dtypes[0] if len(set(file.dtypes)) == 1 else list(file.dtypes),
+        "nodata": file.nodata,
+        "blocks": list(file.block_shapes[0]) if file.count else None,
+        "compression": None if file.compression is None else file.compression.value.lower(),
+        "overviews": file.overviews(1) if file.count else [],
+    }
+    with suppress(StoreError):  # a raster of any other kind
+        found["classes"] = _classes(GeoTIFFLabelStore(uri=path).read().classes)
+    return found
+
+
+def _experiment(path: str) -> dict[str, Any]:
+    from geoseg.experiment import Experiment
+
+    found = Experiment.from_yaml(Path(path))
+    parts: dict[str, list[str]] = {"train": [], "valid": [], "test": []}
+    for part, scene in found.scenes():
+        parts[part].append(scene.id)
+    return {
+        "kind": "experiment",
+        "classes": _classes(found.classes),
+        **parts,
+        "training": found.training.model_dump(mode="json"),
+        "prediction": found.prediction.model_dump(mode="json"),
+        "output": found.output,
+    }
+
+
+def _classes(classes: Any) -> dict[str, str]:
+    """{id: name}, with text as keys as JSON wants it."""
+    return {str(c.id): c.name for c in classes.classes}
+
+
+def _lines(found: dict[str, Any], indent: str = "") -> Iterator[str]:
+    """`key  value` in aligned columns, one line each; what is inside comes below, indented."""
+    width = max(map(len, found), default=0)
+    for key, value in found.items():
+        if isinstance(value, dict) and value:
+            yield f"{indent}{key}"
+            yield from _lines(value, indent + _INDENT)
+        else:
+            yield f"{indent}{key.ljust(width)}  {_text(value)}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(item) for item in value) or "none"
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return "none" if value is None or value == {} else str(value)

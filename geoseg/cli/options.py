@@ -1,0 +1,45 @@
+"""Arguments that several commands share, and how their text is read."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from geoseg.errors import ConfigError
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+AoiFile = Annotated[
+    str | None,
+    typer.Option(
+        "--aoi",
+        metavar="FILE",
+        help="Polygons (any vector file) outside which pixels do not count.",
+    ),
+]
+
+
+def bands_of(text: str | None) -> tuple[int | str, ...] | None:
+    """`red,green,4` as names and numbers; None stays None."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    return tuple(int(part) if part.isdigit() else part for part in parts if part)
+
+
+def mapping_of(text: str | None) -> dict[int, int] | None:
+    """`1:0,2:1` as {value in the file: class id}; None stays None.
+
+    Raises:
+        ConfigError: It is written in another way.
+    """
+    if text is None:
+        return None
+    try:
+        pairs = [part.split(":") for part in text.split(",")]
+        return {int(value): int(class_id) for value, class_id in pairs}
+    except ValueError as error:
+        raise ConfigError(
+            f"--mapping {text}: expected pairs of value in the file and class id, such as 1:0,2:1"
+        ) from error

@@ -1,0 +1,100 @@
+"""geoseg predict: a map from a bundle and an image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from geoseg.cli.options import AoiFile, Debug, bands_of
+from geoseg.cli.told import told_briefly
+from geoseg.errors import ConfigError
+
+if TYPE_CHECKING:
+    from geoseg.scene import Scene
+
+
+def predict(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="The model (bundle.zip).")],
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="A raster file.")],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="The map to write (.tif).")],
+    *,
+    size: Annotated[
+        int | None, typer.Option(help="Pixels of a window; left out: as trained.")
+    ] = None,
+    stride: Annotated[
+        int | None, typer.Option(help="Pixels from window to window; left out: half the size.")
+    ] = None,
+    blend: Annotated[
+        str | None, typer.Option(help="How windows are joined: hann (left out) or center.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Windows in a step; left out: as trained.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that read; left out: 0.")] = None,
+    aoi: AoiFile = None,
+    bands: Annotated[
+        str | None,
+        typer.Option(
+            help="Bands of the image in the model's order: names or numbers, as in red,green,4."
+        ),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Predict the classes of an image as a GeoTIFF.
+
+    The map is cloud-optimised and on the grid of the image. The image must have the bands and the dtype that the model was trained on.
+    """
+    with told_briefly(debug=debug, name="predict"):
+        _check_out(out, image, bundle)
+        flags = {
+            "size": size,
+            "stride": stride,
+            "blend": blend,
+            "batch_size": batch_size,
+            "workers": workers,
+        }
+        given = {key: value for key, value in flags.items() if value is not None}
+        _predict(bundle, _scene(image, bands, aoi), out, given)
+        typer.echo(out)
+
+
+def _scene(image: str, bands: str | None, aoi: str | None) -> Scene:
+    """The image as a scene, opened and looked at."""
+    from geoseg.scene import Scene
+    from geoseg.sources.geotiff import GeoTIFFSource
+
+    source = GeoTIFFSource(uri=image, bands=bands_of(bands))
+    scene = Scene.of(source, aoi=aoi, id=Path(image).stem)
+    scene.check()
+    return scene
+
+
+def _predict(bundle: str, scene: Scene, out: str, given: dict[str, Any]) -> None:
+    from geoseg.labels.geotiff import GeoTIFFLabelStore
+    from geoseg.learner.learner import Learner
+    from geoseg.learner.training import Prediction
+
+    options = Prediction.model_validate(given)
+    Learner.load(bundle).predict(
+        scene,
+        GeoTIFFLabelStore(uri=out),
+        size=options.size,
+        stride=options.stride,
+        blend=options.blend,
+        batch_size=options.batch_size,
+        workers=options.workers,
+    )
+
+
+def _check_out(out: str, *inputs: str) -> None:
+    """See that the output is named as a GeoTIFF and is none of the inputs.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if not out.lower().endswith((".tif", ".tiff")):
+        raise ConfigError(f"{out}: the map is a GeoTIFF; give it a name that ends in .tif")
+    if any(Path(out).resolve() == Path(uri).resolve() for uri in inputs):
+        raise ConfigError(f"{out}: is an input too and would be overwritten; choose another name")

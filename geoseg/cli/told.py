@@ -1,0 +1,125 @@
+"""What people read when something goes wrong: a few lines and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from pydantic import ValidationError
+
+from geoseg.errors import ConfigError, GeosegError, StoreError
+
+DATA, CALL = 1, 2
+"""Exit codes: the data are at fault; the call is."""
+
+_LINES = 3
+_STOPPED = 128
+"""Shells give 128 + number to what a signal ended."""
+
+
+class Stopped(BaseException):
+    """SIGTERM or Ctrl-C has come; everything open cleans up on the way out.
+
+    Not KeyboardInterrupt, which Lightning catches and turns into an exit of its own.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextmanager
+def told_briefly(*, debug: bool, name: str = "") -> Iterator[None]:
+    """Errors within as one to three lines on stderr and an exit code, warnings as a line each.
+
+    Args:
+        debug: Let errors through, with their traceback.
+        name: What a problem with keys and values is about, the experiment's file as a rule.
+    """
+    with _warnings_in_lines(), _signals_raised():
+        try:
+            yield
+        except Stopped as stop:
+            what = signal.Signals(stop.number).name
+            _tell(f"stopped by {what}; what was not whole yet has been removed")
+            raise typer.Exit(_STOPPED + stop.number) from stop
+        except (GeosegError, ValidationError, OSError) as error:
+            if debug:
+                raise
+            _tell(*lines_of(error, name))
+            raise typer.Exit(code_of(error)) from error
+
+
+def code_of(error: Exception) -> int:
+    """2 where the call is at fault, the place of an output included; else 1."""
+    return CALL if isinstance(error, ConfigError | ValidationError | StoreError) else DATA
+
+
+def lines_of(error: Exception, name: str) -> list[str]:
+    """The text of an error, three lines at most."""
+    if not isinstance(error, ValidationError):
+        return [" ".join(str(error).split())]
+    found = [_problem(record, name) for record in error.errors(include_url=False)]
+    if len(found) > _LINES:
+        found[_LINES - 1 :] = [f"{found[_LINES - 1]}; and {len(found) - _LINES} more problems"]
+    return found
+
+
+def _problem(record: Any, name: str) -> str:
+    """`file: path.to.key: what is wrong`."""
+    place = ".".join(str(part) for part in record["loc"])
+    what = record["msg"].removeprefix("Value error, ")
+    return " ".join(": ".join(part for part in (name, place, what) if part).split())
+
+
+def _tell(first: str, *others: str) -> None:
+    typer.echo(f"error: {first}", err=True)
+    for line in others:
+        typer.echo(f"       {line}", err=True)
+
+
+@contextmanager
+def _warnings_in_lines() -> Iterator[None]:
+    """Each warning once, in one line; how often it came again is told at the end."""
+    counts: dict[str, int] = {}
+
+    def show(message: Any, *_: Any, **__: Any) -> None:
+        text = " ".join(str(message).split())
+        counts[text] = counts.get(text, 0) + 1
+        if counts[text] == 1:
+            typer.echo(f"warning: {text}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what libraries say to programmers
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show
+        try:
+            yield
+        finally:
+            again = {text: count - 1 for text, count in counts.items() if count > 1}
+            for text, count in again.items():
+                typer.echo(f"warning: {count} times more: {text}", err=True)
+
+
+@contextmanager
+def _signals_raised() -> Iterator[None]:
+    """SIGTERM and SIGINT raise `Stopped` in the main thread; a second one ends the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _: Any) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise Stopped(number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,40 @@
+"""geoseg train: run an experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from geoseg.cli.options import Debug
+from geoseg.cli.told import told_briefly
+
+if TYPE_CHECKING:
+    from geoseg.experiment import Results
+
+
+def train(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The experiment (YAML).")],
+    debug: Debug = False,
+) -> None:
+    """Run an experiment: train, predict, score.
+
+    The model learns from the training scenes and is scored on the test scenes. Everything goes to the experiment's `output` folder: the model (bundle.zip), the predicted maps
+    (predictions/), evaluation.json, metrics.csv and last.ckpt.
+    """
+    with told_briefly(debug=debug, name=file):
+        from geoseg.experiment import Experiment, run
+
+        print_results(run(Experiment.from_yaml(Path(file))))
+
+
+def print_results(results: Results) -> None:
+    """The table of scores, and where the files are."""
+    if results.evaluation is not None:
+        typer.echo(results.evaluation.table() + "\n")
+    typer.echo(f"model       {results.bundle}")
+    for uri in results.maps.values():
+        typer.echo(f"map         {uri}")
+    if results.scores is not None:
+        typer.echo(f"scores      {results.scores}")

@@ -1,0 +1,57 @@
+"""What tests in several rooms share: writing small rasters, and repeatable examples."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import settings
+from rasterio.errors import NotGeoreferencedWarning
+
+settings.register_profile("geoseg", deadline=None, derandomize=True, database=None)
+settings.load_profile("geoseg")
+
+UTM = Affine(10, 0, 500_000, 0, -10, 4_000_000)
+
+
+@pytest.fixture
+def write_raster(tmp_path):
+    """Writes an array (band, height, width) or (height, width) and returns the file's path as text.
+
+    `path` may be a bare name in the test's own folder; `mask` (height, width) bool is written as an
+    internal mask; further options go to GDAL.
+    """
+
+    def write(
+        path,
+        array,
+        *,
+        crs="EPSG:32619",
+        transform=UTM,
+        nodata=None,
+        descriptions=None,
+        colors=None,
+        mask=None,
+        driver="GTiff",
+        **options,
+    ):
+        bands = array if array.ndim == 3 else array[None]
+        count, height, width = bands.shape
+        uri = str(tmp_path / path)
+        shape = {"count": count, "height": height, "width": width, "dtype": bands.dtype}
+        place = {"crs": crs, "transform": transform, "nodata": nodata}
+        with warnings.catch_warnings(), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(uri, "w", driver=driver, **shape, **place, **options) as file:
+                if colors is not None:
+                    file.colorinterp = colors
+                file.write(bands)
+                if descriptions is not None:
+                    file.descriptions = descriptions
+                if mask is not None:
+                    file.write_mask(mask)
+        return uri
+
+    return write

@@ -1,0 +1,116 @@
+"""SegmentationModule and SegmentationData in plain Lightning, without the Learner."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from sklearn.metrics import jaccard_score
+
+from geoseg.classes import ClassMap
+from geoseg.errors import ConfigError
+from geoseg.grid import Grid
+from geoseg.labels.sources import RasterLabels
+from geoseg.learner import SegmentationData, SegmentationModule
+from geoseg.scene import Scene
+from geoseg.sources.array import ArraySource
+
+CLASSES = ClassMap.model_validate([{"id": 4, "name": "a"}, {"id": 2, "name": "b"}])
+GRID = Grid(height=50, width=70)
+
+
+def scene(seed=0):
+    rng = np.random.default_rng(seed)
+    bright = rng.integers(0, 2, (10, 14)).repeat(5, axis=0).repeat(5, axis=1) == 1
+    data = np.where(bright, 40_000, 9_000).astype(np.uint16)
+    valid = rng.random((50, 70)) > 0.1
+    labels = RasterLabels(
+        source=ArraySource(data=np.where(bright, 2, 4).astype(np.uint8)), classes=CLASSES
+    )
+    return Scene(id=f"s{seed}", image=ArraySource(data=data, valid=valid), labels=labels)
+
+
+def small_module(**options):
+    options = {"model_options": {"width": 4, "depth": 2}, "lr": 1e-2, **options}
+    return SegmentationModule(CLASSES, 1, **options)
+
+
+def quiet_trainer(**options):
+    return pl.Trainer(
+        accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, num_sanity_val_steps=0, log_every_n_steps=1, **options,
+    )  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:.*many workers.*")
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("schedule", ["onecycle", "cosine", "constant"])
+def test_it_trains_in_a_plain_lightning_script(optimizer, schedule):
+    module = small_module(optimizer=optimizer, schedule=schedule, mean=[0.4], std=[0.2])
+    before = [p.clone() for p in module.parameters()]
+    data = SegmentationData([scene(0)], [scene(1)], size=16, length=8, batch_size=4)
+    trainer = quiet_trainer(max_epochs=2)
+    trainer.fit(module, data)
+    assert {"train_loss", "valid_loss", "valid_mean_iou"} <= set(trainer.callback_metrics)
+    assert any(not torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:.*many workers.*")
+def test_validation_pools_one_confusion_matrix_over_all_valid_pixels_once():
+    module = small_module(mean=[0.4], std=[0.2]).eval()
+    data = SegmentationData([scene(0)], [scene(1), scene(2)], size=(16, 24), length=4, batch_size=3)
+    trainer = quiet_trainer(max_epochs=1)
+    trainer.validate(module, data, verbose=False)
+    truth, found = [], []
+    for batch in data.val_dataloader():
+        with torch.no_grad():
+            ids = torch.tensor(CLASSES.ids)[module(batch["image"], batch["valid"]).argmax(dim=1)]
+        truth.append(batch["mask"][batch["valid"]])
+        found.append(ids[batch["valid"]])
+    truth, found = torch.cat(truth).numpy(), torch.cat(found).numpy()
+    pixels = sum(int(scene(i).image.valid.sum()) for i in (1, 2))
+    assert len(truth) == pixels == int(module.confusion.sum())
+    expected = jaccard_score(truth, found, average="macro", labels=np.unique([truth, found]))
+    assert float(trainer.callback_metrics["valid_mean_iou"]) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.int16, torch.float32])
+def test_native_and_scaled_images_give_the_same_logits(dtype):
+    module = small_module(mean=[0.3], std=[0.5]).eval()
+    native = torch.randint(0, 200, (2, 1, 20, 20)).to(dtype)
+    scale = {torch.uint8: 255, torch.uint16: 65535}.get(dtype, 1)
+    with torch.no_grad():
+        assert torch.allclose(module(native), module(native.float() / scale), atol=1e-5)
+
+
+def test_pixels_that_are_not_valid_have_no_say():
+    module = small_module(mean=[0.3], std=[0.5]).eval()
+    image = torch.rand(1, 1, 20, 20)
+    valid = torch.rand(1, 20, 20) > 0.3
+    other = torch.where(valid[:, None], image, torch.rand_like(image))
+    with torch.no_grad():
+        assert torch.equal(module(image, valid), module(other, valid))
+
+
+def test_a_batch_without_a_labelled_pixel_changes_nothing_and_is_no_nan():
+    module = small_module()
+    module.log = lambda *_, **__: None
+    batch = {
+        "image": torch.rand(2, 1, 16, 16),
+        "mask": torch.full((2, 16, 16), 255),
+        "valid": torch.ones(2, 16, 16, dtype=torch.bool),
+    }
+    loss = module.training_step(batch, 0)
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert all(torch.isfinite(p.grad).all() for p in module.parameters() if p.grad is not None)
+
+
+def test_names_stand_for_classes_and_unknown_words_are_errors():
+    assert SegmentationModule(["x", "y", "z"]).classes.names == ("x", "y", "z")
+    for wrong in ({"optimizer": "adam"}, {"schedule": "step"}, {"loss": "hinge"}, {"model": "vnet"}):
+        with pytest.raises(ConfigError, match="known"):
+            SegmentationModule(["x", "y"], **wrong)
+    with pytest.raises(ConfigError, match="2 statistics for 3 channels"):
+        SegmentationModule(["x", "y"], 3, mean=[0, 1])

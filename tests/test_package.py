@@ -1,0 +1,95 @@
+"""The package as a whole: what importing it costs, and what it offers."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import geoseg
+from geoseg.spec import Tagged
+
+ROOT = Path(__file__).parent.parent
+
+
+def modules_after(code):
+    """The names of all modules that are loaded after some code ran in a new interpreter."""
+    script = f"{code}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_importing_geoseg_loads_neither_torch_nor_lightning_nor_much_else():
+    loaded = modules_after("import geoseg")
+    assert not {"torch", "pytorch_lightning", "rasterio", "geopandas", "pydantic"} & loaded
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["sources", "labels", "scene", "sampling", "aoi", "plot", "sample", "cli.main"],
+)
+def test_the_lower_half_works_without_torch(module):
+    loaded = modules_after(f"import geoseg.{module}")
+    assert not {"torch", "pytorch_lightning", "matplotlib"} & loaded
+
+
+def test_data_sets_work_without_lightning():
+    assert "pytorch_lightning" not in modules_after("import geoseg.datasets")
+
+
+def test_public_names_are_sorted_and_can_be_imported():
+    assert geoseg.__all__ == sorted(geoseg.__all__)
+    for name in geoseg.__all__:
+        assert getattr(geoseg, name) is not None
+    assert set(geoseg.__all__) <= set(dir(geoseg))
+    with pytest.raises(AttributeError, match="no attribute 'Sorce'"):
+        _ = geoseg.Sorce
+
+
+@pytest.mark.parametrize("name", ["sources", "labels", "datasets", "learner"])
+def test_rooms_export_sorted_names(name):
+    room = __import__(f"geoseg.{name}", fromlist=["__all__"])
+    assert room.__all__ == sorted(room.__all__, key=lambda n: n)
+    for public in room.__all__:
+        assert getattr(room, public) is not None
+
+
+def test_every_kind_has_the_tag_that_files_use():
+    families = {
+        geoseg.RasterSource: {"geotiff", "warped", "array"},
+        geoseg.VectorSource: {"file", "frame"},
+        geoseg.LabelSource: {"raster", "vector"},
+        geoseg.LabelStore: {"geotiff"},
+    }
+    for family, tags in families.items():
+        assert issubclass(family, Tagged)
+        own = {tag for tag, kind in family.kinds.items() if kind.__module__.startswith("geoseg.")}
+        assert own == tags
+
+
+def test_the_readmes_first_two_shell_blocks_are_one_line_each():
+    blocks = re.findall(r"^```(?:bash|sh)\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    demo, tests = blocks[0].strip(), blocks[1].strip()
+    assert "\n" not in demo
+    assert "\n" not in tests
+    assert "geoseg demo" in demo
+    assert "pytest" in tests
+
+
+def test_no_dependency_has_a_licence_that_binds_its_users():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    core = {re.split(r"[\[<>=!~ ]", line)[0] for line in project["dependencies"]}
+    assert not core & {"albumentations", "opencv-python", "scipy", "boto3", "ultralytics"}
+    everything = core | {
+        re.split(r"[\[<>=!~ ]", line)[0]
+        for extra in project["optional-dependencies"].values()
+        for line in extra
+    }
+    assert not everything & {"ultralytics", "geodeep", "albumentationsx"}
