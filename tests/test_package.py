@@ -75,7 +75,9 @@ def test_every_kind_has_the_tag_that_files_use():
 
 
 def test_the_readmes_first_two_shell_blocks_are_one_line_each():
-    blocks = re.findall(r"^```(?:bash|sh)\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    blocks = re.findall(
+        r"^```(?:bash|sh)\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S
+    )
     demo, tests = blocks[0].strip(), blocks[1].strip()
     assert "\n" not in demo
     assert "\n" not in tests
@@ -93,3 +95,24 @@ def test_no_dependency_has_a_licence_that_binds_its_users():
         for line in extra
     }
     assert not everything & {"ultralytics", "geodeep", "albumentationsx"}
+
+
+@pytest.mark.slow
+def test_the_readmes_python_example_runs(tmp_path):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    example = re.search(r"^```python\n(.*?)^```", text, re.M | re.S)[1]
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", example],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "IoU" in done.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"bundle.zip", "map.tif"}
+
+
+def test_the_readmes_yaml_example_is_an_experiment():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    experiment = geoseg.Experiment.from_yaml(
+        re.search(r"^```yaml\n(.*?)^```", text, re.M | re.S)[1]
+    )
+    assert experiment.train[0].labels.classes.names == ("background", "building")

@@ -95,6 +95,7 @@ WRITTEN = [
     GeoTIFFSource(uri="a.tif"),
     GeoTIFFSource(uri=("a.tif", "b.tif"), bands=(3, "red"), nodata=-9999.0),
     GeoTIFFSource(uri="a.tif", nodata=math.nan),
+    GeoTIFFSource(uri="a.tif", nodata=-math.inf),
     WarpedSource(source=GeoTIFFSource(uri="a.tif", bands=(1,)), onto=GRID, resampling="bilinear"),
     WarpedSource(source="a.tif", onto=GeoTIFFSource(uri="b.tif", nodata=0), resampling="mode"),
     Checkerboard(

@@ -66,7 +66,7 @@ def _scene(image: str, bands: str | None, aoi: str | None) -> Scene:
     from geoseg.sources.geotiff import GeoTIFFSource
 
     source = GeoTIFFSource(uri=image, bands=bands_of(bands))
-    scene = Scene.of(source, aoi=aoi, id=Path(image).stem)
+    scene = Scene.of(source, aoi=aoi, id=image)
     scene.check()
     return scene
 

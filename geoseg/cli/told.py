@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import threading
 import warnings
@@ -18,6 +20,7 @@ DATA, CALL = 1, 2
 """Exit codes: the data are at fault; the call is."""
 
 _LINES = 3
+_TYPE = re.compile(r"^[A-Z]|\[|^constrained-|^function-|^(int|float|str|bool|tuple|none)$")
 _STOPPED = 128
 """Shells give 128 + number to what a signal ended."""
 
@@ -64,17 +67,30 @@ def lines_of(error: Exception, name: str) -> list[str]:
     """The text of an error, three lines at most."""
     if not isinstance(error, ValidationError):
         return [" ".join(str(error).split())]
-    found = [_problem(record, name) for record in error.errors(include_url=False)]
+    found = [_joined(name, place, what) for place, what in _problems(error).items()]
     if len(found) > _LINES:
-        found[_LINES - 1 :] = [f"{found[_LINES - 1]}; and {len(found) - _LINES} more problems"]
+        more = len(found) - _LINES
+        found[_LINES - 1 :] = [f"{found[_LINES - 1]}; and {more} more like these"]
     return found
 
 
-def _problem(record: Any, name: str) -> str:
-    """`file: path.to.key: what is wrong`."""
-    place = ".".join(str(part) for part in record["loc"])
-    what = record["msg"].removeprefix("Value error, ")
-    return " ".join(": ".join(part for part in (name, place, what) if part).split())
+def _problems(error: ValidationError) -> dict[str, str]:
+    """`path.to.key` to what is wrong there."""
+    problems: dict[tuple[str, ...], list[str]] = {}
+    for record in error.errors(include_url=False):
+        # Where a field takes several types, pydantic adds the type that was tried to the path.
+        place = tuple(str(part) for part in record["loc"] if not _TYPE.search(str(part)))
+        problems.setdefault(place, []).append(record["msg"].removeprefix("Value error, "))
+    inner = {place[:depth] for place in problems for depth in range(len(place))}
+    return {
+        ".".join(place): "; or: ".join(dict.fromkeys(texts))
+        for place, texts in problems.items()
+        if place not in inner  # a list is not "too short" because its only item is wrong
+    }
+
+
+def _joined(*parts: str) -> str:
+    return " ".join(": ".join(part for part in parts if part).split())
 
 
 def _tell(first: str, *others: str) -> None:
@@ -113,8 +129,12 @@ def _signals_raised() -> Iterator[None]:
         yield
         return
 
+    process = os.getpid()
+
     def stop(number: int, _: Any) -> None:
         signal.signal(number, signal.SIG_DFL)
+        if os.getpid() != process:
+            raise KeyboardInterrupt  # a worker that was forked: torch lets it end quietly
         raise Stopped(number)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -109,7 +109,12 @@ def test_a_batch_without_a_labelled_pixel_changes_nothing_and_is_no_nan():
 
 def test_names_stand_for_classes_and_unknown_words_are_errors():
     assert SegmentationModule(["x", "y", "z"]).classes.names == ("x", "y", "z")
-    for wrong in ({"optimizer": "adam"}, {"schedule": "step"}, {"loss": "hinge"}, {"model": "vnet"}):
+    for wrong in (
+        {"optimizer": "adam"},
+        {"schedule": "step"},
+        {"loss": "hinge"},
+        {"model": "vnet"},
+    ):
         with pytest.raises(ConfigError, match="known"):
             SegmentationModule(["x", "y"], **wrong)
     with pytest.raises(ConfigError, match="2 statistics for 3 channels"):

@@ -37,7 +37,10 @@ def nearest_labels(scene):
     """(ids of every image pixel by pyproj and floor, distance to the nearest label pixel edge)."""
     with rasterio.open(scene.image.uri) as image, rasterio.open(scene.labels.source.uri) as labels:
         rows, cols = np.mgrid[0 : image.height, 0 : image.width] + 0.5
-        x, y = image.transform.c + cols * image.transform.a, image.transform.f + rows * image.transform.e
+        x, y = (
+            image.transform.c + cols * image.transform.a,
+            image.transform.f + rows * image.transform.e,
+        )
         assert image.crs != labels.crs
         there = Transformer.from_crs(image.crs, labels.crs, always_xy=True)
         x, y = there.transform(x, y)

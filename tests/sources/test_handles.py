@@ -20,24 +20,30 @@ READ_IN_WORKERS = """
 import multiprocessing, sys
 import numpy as np
 from geoseg.sources.geotiff import GeoTIFFSource
+from geoseg.sources.handles import block_cache, open_raster
 from geoseg.window import Window
+
+PARENTS = []
 
 def wrong_reads(job):
     source, truth, seed = job
+    if seed and open_raster(source.uri) in PARENTS:
+        return "the parent's handle"
     random = np.random.default_rng(seed)
     truth, wrong = np.load(truth), 0
-    for row, col in random.integers(0, 200, (200, 2)).tolist():
-        data = source.read(Window(row, col, 50, 56)).data
-        wrong += not np.array_equal(data, truth[:, row : row + 50, col : col + 56])
+    with block_cache(1):  # so that every read goes to the file
+        for row, col in random.integers(0, 200, (200, 2)).tolist():
+            data = source.read(Window(row, col, 50, 56)).data
+            wrong += not np.array_equal(data, truth[:, row : row + 50, col : col + 56])
     return wrong
 
 if __name__ == "__main__":
     _, method, uri, truth = sys.argv
     source = GeoTIFFSource(uri=uri)
-    assert wrong_reads((source, truth, 0)) == 0  # the file is open here now
+    PARENTS.append(open_raster(uri))
     with multiprocessing.get_context(method).Pool(2) as pool:
         jobs = pool.map_async(wrong_reads, [(source, truth, seed) for seed in range(1, 5)], chunksize=1)
-        here = wrong_reads((source, truth, 5))  # while the workers read
+        here = wrong_reads((source, truth, 0))  # while the workers read
         print("wrong reads:", [*jobs.get(timeout=60), here])
 """
 
