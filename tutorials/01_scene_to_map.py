@@ -25,6 +25,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from torch.utils.data import DataLoader
 
 from geoseg import (
     ClassMap,
@@ -41,6 +42,7 @@ from geoseg import (
     plot,
     sample,
 )
+from geoseg.datasets import collate
 
 out = Path(tempfile.mkdtemp())
 
@@ -105,11 +107,11 @@ print(dict(zip(ids.tolist(), counts.tolist(), strict=True)), "255 is ignored")
 
 # %%
 windows = RandomWindowGeoDataset([halves["north"]], size=64, length=8, seed=1)
-batch = [windows[i] for i in range(4)]
-{key: getattr(value, "shape", value) for key, value in batch[0].items()}
+batch = next(iter(DataLoader(windows, batch_size=4, collate_fn=collate)))
+{key: getattr(value, "shape", value) for key, value in batch.items()}
 
 # %%
-plot.batch(batch, classes)
+plot.batch(batch, classes, band_names=image.band_names)
 
 # %% [markdown]
 # ## Training

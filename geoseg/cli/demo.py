@@ -28,7 +28,7 @@ def demo(
     """Train, predict and score on a real satellite scene.
 
     It takes about a minute. The scene (Landsat 7, North Carolina) comes with geoseg: nothing is downloaded. The model learns
-    land cover on the northern half and is scored on the southern. OUT gets the experiment as YAML, to
+    land cover on the southern half and is scored on the northern. OUT gets the experiment as YAML, to
     be changed and run again with `geoseg train`, the model, the map, a picture and the scores.
     """
     with told_briefly(debug=debug):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -51,6 +52,8 @@ def told_briefly(*, debug: bool, name: str = "") -> Iterator[None]:
             what = signal.Signals(stop.number).name
             _tell(f"stopped by {what}; what was not whole yet has been removed")
             raise typer.Exit(_STOPPED + stop.number) from stop
+        except BrokenPipeError:  # the reader of a pipe has seen enough
+            raise
         except (GeosegError, ValidationError, OSError) as error:
             if debug:
                 raise
@@ -122,6 +125,10 @@ def _warnings_in_lines() -> Iterator[None]:
                 typer.echo(f"warning: {count} times more: {text}", err=True)
 
 
+def _nothing(_: Any) -> None:
+    """Takes an exception that has nowhere to go."""
+
+
 @contextmanager
 def _signals_raised() -> Iterator[None]:
     """SIGTERM and SIGINT raise `Stopped` in the main thread; a second one ends the process."""
@@ -135,6 +142,9 @@ def _signals_raised() -> Iterator[None]:
         signal.signal(number, signal.SIG_DFL)
         if os.getpid() != process:
             raise KeyboardInterrupt  # a worker that was forked: torch lets it end quietly
+        # What breaks in threads and destructors from here on is because of the stop.
+        sys.unraisablehook = _nothing
+        threading.excepthook = _nothing
         raise Stopped(number)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}

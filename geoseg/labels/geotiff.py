@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 from pydantic import ValidationError
-from rasterio.errors import RasterioError
 
 from geoseg.classes import ClassMap
 from geoseg.errors import GridError, LabelError, SourceError, StoreError
@@ -26,7 +25,7 @@ from geoseg.labels.tiff import (
     not_written,
 )
 from geoseg.outputs import written_whole
-from geoseg.sources.handles import open_raster
+from geoseg.sources.handles import GDAL_ERRORS, open_raster
 from geoseg.spec import Uri
 from geoseg.window import Window
 
@@ -141,7 +140,7 @@ class GeoTIFFLabelWriter:
     def _put(self, window: Window, ids: Ids) -> None:
         try:
             self._dataset.write(ids, 1, window=window.to_rasterio())
-        except RasterioError as error:
+        except GDAL_ERRORS as error:
             raise not_written(self._uri, error.__cause__ or error) from error
 
 
@@ -177,7 +176,7 @@ class GeoTIFFLabels(Labels):
             ids: Ids = open_raster(self.uri).read(1, window=window.to_rasterio())
         except SourceError as error:
             raise StoreError(str(error)) from error
-        except RasterioError as error:
+        except GDAL_ERRORS as error:
             raise StoreError(
                 f"{self.uri}: cannot read {window}: {error.__cause__ or error}; the file is truncated "
                 "or damaged, write it again"

@@ -11,14 +11,13 @@ from typing import Any
 
 import rasterio
 import rasterio.shutil
-from rasterio._err import CPLE_BaseError  # rasterio.shutil lets it through
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
 from geoseg.classes import ClassMap
 from geoseg.errors import StoreError
 from geoseg.grid import Grid
-from geoseg.sources.handles import block_cache
+from geoseg.sources.handles import GDAL_ERRORS, block_cache
 
 CLASSES_TAG = "GEOSEG_CLASSES"
 """The dataset tag with the class map as JSON: ids, names, colours, `ignore_id`."""
@@ -29,6 +28,10 @@ COG_TRAILER = 4
 
 _COPY_CACHE = 32 << 20
 """Bytes of decoded blocks while the COG is made, unless the rows are very wide."""
+
+
+_NO_TILE: tuple[type[Exception], ...] = (*GDAL_ERRORS, TypeError)
+"""What asking for the place of a tile raises where there is none."""
 
 
 @contextmanager
@@ -57,7 +60,7 @@ def create(path: Path, grid: Grid, classes: ClassMap, uri: str) -> Iterator[Any]
             # A raster without georeference, such as a PNG, is a good one.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             dataset = rasterio.open(path, "w", **profile)
-    except RasterioError as error:
+    except GDAL_ERRORS as error:
         raise not_written(uri, error) from error
     with dataset:
         dataset.update_tags(**{CLASSES_TAG: classes.model_dump_json(), "AREA_OR_POINT": "Area"})
@@ -81,7 +84,7 @@ def copy_to_cog(source: Path, target: Path, grid: Grid, uri: str) -> None:
                 bigtiff="if_safer",
                 overview_resampling="mode",
             )
-    except (RasterioError, CPLE_BaseError) as error:
+    except GDAL_ERRORS as error:
         raise not_written(uri, error) from error
 
 
@@ -96,7 +99,7 @@ def check_whole(path: Path, grid: Grid, uri: str, *, trailer: int = 0) -> None:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(path) as dataset:
                 end = max(_tile_ends(dataset, grid))
-    except (RasterioError, TypeError) as error:  # no header; no place given for a tile
+    except _NO_TILE as error:  # no header; no place given for a tile
         raise not_written(uri, error) from error
     size = path.stat().st_size
     if end + trailer > size:
@@ -120,7 +123,7 @@ def codec() -> tuple[str, str]:
             memory.open(
                 driver="GTiff", width=1, height=1, count=1, dtype="uint8", compress="zstd"
             ).close()
-    except RasterioError:
+    except GDAL_ERRORS:
         return "deflate", "zlevel"
     return "zstd", "zstd_level"
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,7 +39,7 @@ def build(name: str, **options: Any) -> Loss:
             knows.
 
     Raises:
-        ConfigError: The name or an option is unknown, or a weight is negative.
+        ConfigError: The name or an option is unknown, or a number is negative.
     """
     kinds = [chosen("loss", part.strip(), _KINDS) for part in name.split("+")]
     known = [{field.name for field in fields(kind)} for kind in kinds]
@@ -72,20 +72,32 @@ class CrossEntropy:
         object.__setattr__(self, "weights", tuple(self.weights))
 
     def __call__(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-        """The loss of a batch; see the module for shapes."""
+        """The loss of a batch; see the module for shapes.
+
+        Raises:
+            ConfigError: There is not one weight a class.
+        """
         kept = _kept(target, valid, self.ignore_index)
         target = target.masked_fill(~kept, _DROPPED)
         logits = logits.float()
         if self.weights is None:
             weights, total = None, kept.sum()
         else:
-            weights = logits.new_tensor(self.weights)
+            weights = self._weights(logits)
             total = weights[target[kept]].sum()
         loss = functional.cross_entropy(
             logits, target, weights, ignore_index=_DROPPED, reduction="sum"
         )
         # torch's own mean is 0 / 0 where nothing is kept; the sum is 0 then, whatever divides it.
         return loss / torch.where(total > 0, total, 1)
+
+    def _weights(self, logits: Tensor) -> Tensor:
+        given = self.weights or ()
+        if len(given) != logits.shape[1]:
+            raise ConfigError(
+                f"{len(given)} class weights for {logits.shape[1]} classes; give one number a class"
+            )
+        return logits.new_tensor(given)
 
 
 @dataclass(frozen=True)
@@ -103,6 +115,10 @@ class Dice:
     ignore_index: int = 255
     """The target of pixels that are not labelled."""
 
+    def __post_init__(self) -> None:
+        if self.smooth < 0:
+            raise ConfigError(f"smooth must not be negative; got {self.smooth}")
+
     def __call__(self, logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         """The loss of a batch; see the module for shapes."""
         kept = _kept(target, valid, self.ignore_index)[:, None]
@@ -112,8 +128,9 @@ class Dice:
         pixels = truth.sum(dim=(0, 2, 3))
         both = (probability * truth).sum(dim=(0, 2, 3))
         either = probability.sum(dim=(0, 2, 3)) + pixels
-        missed = 1 - (2 * both + self.smooth) / (either + self.smooth)
         occurs = pixels > 0
+        # The 1 stands for a class that does not occur: no 0 / 0, which would spoil the gradient too.
+        missed = 1 - (2 * both + self.smooth) / torch.where(occurs, either + self.smooth, 1)
         return (missed * occurs).sum() / occurs.sum().clamp(min=1)
 
 

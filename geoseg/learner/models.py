@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ def build(name: str, in_channels: int, classes: int, **options: Any) -> nn.Modul
         A module (batch, channel, height, width) -> logits (batch, class, height, width).
 
     Raises:
-        ConfigError: The name or an option is unknown, or a number is below 1.
+        ConfigError: The name or an option is unknown, or a number is not whole or below 1.
     """
     kind = chosen("model", name, _KINDS)
     known = set(inspect.signature(kind).parameters) - {"in_channels", "classes"}
@@ -37,12 +38,13 @@ def build(name: str, in_channels: int, classes: int, **options: Any) -> nn.Modul
 class UNet(nn.Module):
     """A small U-Net that trains on a CPU, with sharp boundaries.
 
-    Its first convolution has stride 2, so that the body works on a quarter of the pixels. What that
-    loses comes back at the end, where the body's features meet a thin branch at full resolution.
+    The body starts with a stride of 2, so that it works on a quarter of the pixels; its logits are
+    brought to full size by bilinear interpolation. What that blurs comes back from a thin branch of two
+    convolutions at full resolution, whose logits are added.
 
     Images of any size are taken. They are padded at the right and the bottom to a multiple of the
     deepest stride, by repeating the edge, because every halving must divide evenly for the skips to fit;
-    the logits are cut back.
+    the logits are cut back. In `eval` mode each image is computed for itself.
     """
 
     def __init__(self, in_channels: int, classes: int, *, width: int = 24, depth: int = 4) -> None:
@@ -53,21 +55,27 @@ class UNet(nn.Module):
             classes: Channels of the logits.
             width: Channels at half resolution; each of the next levels has twice as many.
             depth: Levels; the deepest has a stride of `2**depth`.
+
+        Raises:
+            ConfigError: A number is not whole or below 1.
         """
         super().__init__()
-        given = {"in_channels": in_channels, "classes": classes, "width": width, "depth": depth}
+        given: dict[str, object] = {"in_channels": in_channels, "classes": classes}
+        given |= {"width": width, "depth": depth}
         for key, value in given.items():
-            if value < 1:
-                raise ConfigError(f"a U-Net needs {key} >= 1, got {value}")
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(f"a U-Net needs a whole number >= 1 as {key}, got {value!r}")
         self.stride = 2**depth
         widths = [width * 2**level for level in range(depth)]
-        thin = max(width // 2, 4)
+        steps = list(pairwise(widths))
         self.stem = _Block(in_channels, width, stride=2)
-        self.down = nn.ModuleList(_Block(a, b, stride=2) for a, b in zip(widths, widths[1:]))
-        self.up = nn.ModuleList(_Block(a + b, a) for a, b in zip(widths, widths[1:]))
-        self.detail = _convolution(in_channels, thin)
-        self.reduce = nn.Conv2d(width, thin, 1)
-        self.head = nn.Sequential(_convolution(2 * thin, thin), nn.Conv2d(thin, classes, 1))
+        self.down = nn.ModuleList(_Block(shallow, deep, stride=2) for shallow, deep in steps)
+        self.up = nn.ModuleList(_Block(shallow + deep, shallow) for shallow, deep in steps)
+        self.coarse = nn.Conv2d(width, classes, 1)
+        thin = -(-width // 2)
+        self.fine = nn.Sequential(
+            _Block(in_channels, thin), nn.Conv2d(thin, classes, 1, bias=False)
+        )
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits of a batch.
@@ -80,20 +88,29 @@ class UNet(nn.Module):
         """
         height, width = image.shape[-2:]
         image = self._padded(image)
-        levels = [self.stem(image)]
-        for down in self.down:
-            levels.append(down(levels[-1]))
-        deep = levels.pop()
-        for up in reversed(self.up):
-            deep = up(torch.cat([levels.pop(), _doubled(deep)], dim=1))
-        fine = torch.cat([self.detail(image), _doubled(self.reduce(deep))], dim=1)
-        logits: Tensor = self.head(fine)
+        coarse = functional.interpolate(
+            self.coarse(self._body(image)), scale_factor=2.0, mode="bilinear"
+        )
+        logits: Tensor = coarse + self.fine(image)
         return logits[..., :height, :width]
 
+    def _body(self, image: Tensor) -> Tensor:
+        """Features at half resolution: down to the deepest level and up again, with skips."""
+        features: Tensor = self.stem(image)
+        skips = []
+        for down in self.down:
+            skips.append(features)
+            features = down(features)
+        for up, skip in zip(reversed(self.up), reversed(skips), strict=True):
+            doubled = functional.interpolate(features, scale_factor=2.0, mode="nearest")
+            features = up(torch.cat([skip, doubled], dim=1))
+        return features
+
     def _padded(self, image: Tensor) -> Tensor:
-        # Two cells at the deepest level: batch normalisation cannot train on a single value.
-        height, width = (max(-(-n // self.stride), 2) * self.stride - n for n in image.shape[-2:])
-        image = functional.pad(image, (0, width, 0, height), mode="replicate")
+        # At least two cells at the deepest level: batch normalisation cannot train on a single value.
+        rows, cols = (max(-(-n // self.stride), 2) * self.stride - n for n in image.shape[-2:])
+        image = functional.pad(image, (0, cols, 0, rows), mode="replicate")
+        # The convolutions follow the layout of what they are given; on a CPU this one is 2-3x faster.
         return image.contiguous(memory_format=torch.channels_last)
 
 
@@ -114,11 +131,6 @@ def _convolution(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),
     )
-
-
-def _doubled(features: Tensor) -> Tensor:
-    """Twice the height and width."""
-    return functional.interpolate(features, scale_factor=2.0, mode="nearest")
 
 
 _KINDS = {"unet": UNet}

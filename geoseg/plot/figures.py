@@ -146,12 +146,12 @@ def _figure(width: float, height: float) -> Figure:
         GeosegError: matplotlib is not installed.
     """
     try:
-        from matplotlib.figure import Figure
+        from geoseg.plot.picture import Picture
     except ImportError as error:
         raise GeosegError(
             'pictures need matplotlib, which is not installed; pip install "geoseg[plot]"'
         ) from error
-    return Figure(figsize=(width, height), layout="constrained")
+    return Picture(figsize=(width, height), layout="constrained")
 
 
 def _row_of(panels: Mapping[str, Any]) -> tuple[Figure, list[Axes]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import rasterio
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 
 from geoseg.errors import StoreError
 from geoseg.labels.base import Labels
@@ -16,6 +16,7 @@ from geoseg.plot.lettering import lettered
 from geoseg.plot.panels import Color, legend_of, panels_of
 from geoseg.plot.view import WHITE, Colors
 from geoseg.scene import Scene
+from geoseg.sources.handles import GDAL_ERRORS
 
 _INK: Color = (40, 40, 40)
 _GAP = 8
@@ -92,5 +93,5 @@ def _write_png(uri: str, page: Colors) -> None:
                     path, "w", driver="PNG", dtype="uint8", count=3, height=height, width=width
                 ) as file:
                     file.write(page.transpose(2, 0, 1))
-        except RasterioError as error:
+        except GDAL_ERRORS as error:
             raise StoreError(f"{uri}: the picture cannot be written: {error}") from error

@@ -8,11 +8,11 @@ import numpy as np
 from rasterio.crs import CRS
 from rasterio.dtypes import check_dtype
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 
 from geoseg.errors import SourceError
 from geoseg.grid import Grid
 from geoseg.sources.base import Chip, RasterSource
+from geoseg.sources.handles import GDAL_ERRORS
 from geoseg.sources.pixelmap import PixelMap, covering
 from geoseg.window import Window, sliding
 
@@ -93,7 +93,7 @@ def _reproject(source: RasterSource, rectangle: Window, target: Grid, resampling
             SRC_ALPHA_MAX="1",  # GDAL's own choice hangs on the dtype
             DST_ALPHA_MAX="1",
         )
-    except RasterioError as error:
+    except GDAL_ERRORS as error:
         raise SourceError(
             f"GDAL cannot warp {source.grid.describe()} onto {target.describe()}: {error}"
         ) from error
