@@ -68,7 +68,9 @@ def _trainer(
         callbacks.append(TQDMProgressBar(leave=False))
     if folder is not None:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        callbacks.append(ModelCheckpoint(folder, save_last=True, save_top_k=0))
+        callbacks.append(
+            ModelCheckpoint(folder, save_last=True, save_top_k=0, enable_version_counter=False)
+        )
     return pl.Trainer(
         accelerator="auto",
         devices=1,

@@ -118,10 +118,11 @@ def test_nothing_kept_gives_zero_with_a_zero_gradient(batch, options, reason):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_is_computed_in_float32(batch, name, dtype):
+@pytest.mark.parametrize("autocast", [True, False])
+def test_half_precision_is_computed_in_float32(batch, name, dtype, autocast):
     logits, target, valid = batch
     half = (logits.detach() * 5).to(dtype)
-    with torch.autocast("cpu", dtype):
+    with torch.autocast("cpu", dtype, enabled=autocast):
         loss = losses.build(name)(half, target, valid)
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, losses.build(name)(half.float(), target, valid))
