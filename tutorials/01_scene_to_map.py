@@ -78,7 +78,7 @@ print(dict(zip(classes.ids, classes.names, strict=True)))
 # ## Scenes
 #
 # A scene joins an image with labels and an area of interest. The same image serves twice here: the model
-# learns in the north and is scored in the south. Some rows between them belong to neither.
+# learns in the south and is scored in the north. Some rows between them belong to neither.
 
 # %%
 halves = {
@@ -90,13 +90,13 @@ halves = {
 for scene in halves.values():
     scene.check()  # opens everything once; an error here names the file and the cure
 
-plot.scene(halves["north"])
+plot.scene(halves["south"])
 
 # %% [markdown]
 # Outside the area of interest labels are ignored, as they are wherever the image is not valid.
 
 # %%
-look = halves["north"].read(Window(row=180, col=200, height=60, width=60))
+look = halves["south"].read(Window(row=200, col=200, height=60, width=60))
 ids, counts = np.unique(look.labels, return_counts=True)
 print(dict(zip(ids.tolist(), counts.tolist(), strict=True)), "255 is ignored")
 
@@ -106,7 +106,7 @@ print(dict(zip(ids.tolist(), counts.tolist(), strict=True)), "255 is ignored")
 # A data set serves windows of scenes to PyTorch. The Learner makes one by itself; this is what it sees.
 
 # %%
-windows = RandomWindowGeoDataset([halves["north"]], size=64, length=8, seed=1)
+windows = RandomWindowGeoDataset([halves["south"]], size=64, length=8, seed=1)
 batch = next(iter(DataLoader(windows, batch_size=4, collate_fn=collate)))
 {key: getattr(value, "shape", value) for key, value in batch.items()}
 
@@ -121,9 +121,9 @@ plot.batch(batch, classes, band_names=image.band_names)
 
 # %%
 training = Training(
-    epochs=12, size=64, length=128, batch_size=16, lr=4e-3, loss="cross_entropy+dice", seed=0
+    epochs=12, size=64, length=128, batch_size=16, lr=4e-3, seed=0
 )
-learner = Learner(classes, training).fit([halves["north"]], [halves["south"]])
+learner = Learner(classes, training).fit([halves["south"]], [halves["north"]])
 print({key: round(value, 3) for key, value in learner.history[-1].items()})
 
 # %%
@@ -149,8 +149,8 @@ print(learner.data.band_names, learner.data.resolution_m)
 
 # %%
 store = GeoTIFFLabelStore(uri=str(out / "map.tif"))
-prediction = learner.predict(halves["south"], store)
-plot.comparison(halves["south"], prediction)
+prediction = learner.predict(halves["north"], store)
+plot.comparison(halves["north"], prediction)
 
 # %% [markdown]
 # ## The score
@@ -158,10 +158,10 @@ plot.comparison(halves["south"], prediction)
 # One confusion matrix over all pixels, block by block. Ignored pixels are left out and counted.
 
 # %%
-evaluation = evaluate(labels.on(image.grid), prediction, halves["south"].aoi)
+evaluation = evaluate(labels.on(image.grid), prediction, halves["north"].aoi)
 print(evaluation.table())
 plot.evaluation(evaluation)
 
 # %%
-assert evaluation.to_dict()["overall"]["mean_iou"] > 0.35
+assert evaluation.to_dict()["overall"]["mean_iou"] > 0.42
 assert prediction.grid == image.grid
