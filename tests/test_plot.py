@@ -132,7 +132,7 @@ def test_the_extent_is_the_aoi_and_the_whole_scene_without_one(scene, area):
 
 
 def test_a_window_elsewhere_is_refused(scene):
-    with pytest.raises(SceneError, match="'s'.*does not meet the scene of 61 x 83"):
+    with pytest.raises(SceneError, match=r"'s'.*does not meet the scene of 61 x 83"):
         look_at(scene, Window(100, 0, 5, 5))
 
 
@@ -198,7 +198,7 @@ def test_a_preview_that_cannot_be_written_is_told(tmp_path, scene, prediction):
 
 
 def test_letters_are_drawn_in_capitals_and_unknown_ones_as_a_question_mark():
-    drawn = ["".join(" #"[i] for i in row).rstrip() for row in lettered("Hi", scale=1)]
+    drawn = ["".join(" #"[int(ink)] for ink in row).rstrip() for row in lettered("Hi", scale=1)]
     assert drawn[0] == " #   #  ###"
     assert drawn[3] == " #####   #"
     assert (lettered("é", scale=1) == lettered("?", scale=1)).all()
@@ -288,6 +288,7 @@ def test_a_history_has_a_line_for_each_number():
 
 
 def test_without_matplotlib_the_cure_is_told(monkeypatch, scene):
+    monkeypatch.delitem(sys.modules, "geoseg.plot.picture", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(GeosegError, match=r'pip install "geoseg\[plot\]"'):
         plot.scene(scene)

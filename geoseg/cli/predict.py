@@ -27,7 +27,10 @@ def predict(
         int | None, typer.Option(help="Pixels from window to window; left out: half the size.")
     ] = None,
     blend: Annotated[
-        str | None, typer.Option(help="How windows are joined: hann (left out) or center.")
+        str | None,
+        typer.Option(
+            help="How windows are joined: center, mean, linear, hann (left out), gaussian."
+        ),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Windows in a step; left out: as trained.")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import sys
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +12,7 @@ from typing import Any
 import typer
 from pydantic import ValidationError
 
+from geoseg.cli.stopped import Stopped, signals_raised
 from geoseg.errors import ConfigError, GeosegError, StoreError
 
 DATA, CALL = 1, 2
@@ -26,17 +24,6 @@ _STOPPED = 128
 """Shells give 128 + number to what a signal ended."""
 
 
-class Stopped(BaseException):
-    """SIGTERM or Ctrl-C has come; everything open cleans up on the way out.
-
-    Not KeyboardInterrupt, which Lightning catches and turns into an exit of its own.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
 @contextmanager
 def told_briefly(*, debug: bool, name: str = "") -> Iterator[None]:
     """Errors within as one to three lines on stderr and an exit code, warnings as a line each.
@@ -45,7 +32,7 @@ def told_briefly(*, debug: bool, name: str = "") -> Iterator[None]:
         debug: Let errors through, with their traceback.
         name: What a problem with keys and values is about, the experiment's file as a rule.
     """
-    with _warnings_in_lines(), _signals_raised():
+    with _warnings_in_lines(), signals_raised():
         try:
             yield
         except Stopped as stop:
@@ -123,33 +110,3 @@ def _warnings_in_lines() -> Iterator[None]:
             again = {text: count - 1 for text, count in counts.items() if count > 1}
             for text, count in again.items():
                 typer.echo(f"warning: {count} times more: {text}", err=True)
-
-
-def _nothing(_: Any) -> None:
-    """Takes an exception that has nowhere to go."""
-
-
-@contextmanager
-def _signals_raised() -> Iterator[None]:
-    """SIGTERM and SIGINT raise `Stopped` in the main thread; a second one ends the process."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    process = os.getpid()
-
-    def stop(number: int, _: Any) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        if os.getpid() != process:
-            raise KeyboardInterrupt  # a worker that was forked: torch lets it end quietly
-        # What breaks in threads and destructors from here on is because of the stop.
-        sys.unraisablehook = _nothing
-        threading.excepthook = _nothing
-        raise Stopped(number)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,0 +1,61 @@
+"""SIGTERM and Ctrl-C as an exception, so that what is half written is removed on the way out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class Stopped(BaseException):
+    """A signal has come.
+
+    Not KeyboardInterrupt, which Lightning catches and turns into an exit of its own.
+    """
+
+    def __init__(self, number: int) -> None:
+        """Take the signal's number."""
+        super().__init__(number)
+        self.number = number
+
+
+@contextmanager
+def signals_raised() -> Iterator[None]:
+    """SIGTERM and SIGINT raise `Stopped` in the main thread; a second one ends the process.
+
+    In workers that were forked a signal ends quietly: it is the main process that tells.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    process, hook = os.getpid(), sys.excepthook
+
+    def stop(number: int, _: Any) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        if os.getpid() != process:
+            raise KeyboardInterrupt  # torch lets its workers end by this without a word
+        # What breaks in threads and destructors from here on is because of the stop.
+        sys.unraisablehook = _nothing
+        threading.excepthook = _nothing
+        raise Stopped(number)
+
+    def tell(*error: Any) -> None:
+        if os.getpid() == process:  # a worker that loses its parent has nothing to add
+            hook(*error)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    sys.excepthook = tell
+    try:
+        yield
+    finally:
+        sys.excepthook = hook
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _nothing(_: Any) -> None:
+    """Takes an exception that has nowhere to go."""

@@ -1,0 +1,182 @@
+"""geoseg evaluate and geoseg info: scores, and what files are."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.features import geometry_mask
+from sklearn.metrics import confusion_matrix
+
+from geoseg.classes import ClassMap
+from geoseg.grid import Grid
+from geoseg.labels.geotiff import GeoTIFFLabelStore
+
+
+@pytest.fixture(scope="module")
+def predicted(files, tmp_path_factory):
+    """A map with some pixels ignored, and its ids."""
+    ids = np.random.default_rng(3).integers(0, 2, (61, 83)).astype("uint8")
+    ids[50:] = 255
+    uri = str(tmp_path_factory.mktemp("map") / "map.tif")
+    store, grid = GeoTIFFLabelStore(uri=uri), Grid.of(files.image)
+    with store.writer(grid, ClassMap.of("dark", "light")) as writer:
+        writer.write(grid.whole, ids)
+    return uri, ids
+
+
+def counts(truth, ids, inside=True):
+    known = (truth != 255) & (ids != 255) & inside
+    return confusion_matrix(truth[known], ids[known], labels=[0, 1]).tolist()
+
+
+def ids_of(path):
+    with rasterio.open(path) as file:
+        return np.where(file.read(1) == 5, 1, 0)
+
+
+def test_a_raster_is_compared_through_its_mapping(geoseg, files, predicted):
+    found = geoseg("evaluate", files.labels, predicted[0], "--mapping", "2:0,5:1", "--json")
+    assert found.code == 0
+    result = json.loads(found.out)["overall"]
+    assert result["confusion"] == counts(ids_of(files.labels), predicted[1])
+    assert result["unpredicted"] == 11 * 83
+
+
+def test_an_aoi_bounds_the_comparison(geoseg, files, predicted):
+    flags = ["--mapping", "2:0,5:1", "--aoi", files.area, "--json"]
+    found = geoseg("evaluate", files.labels, predicted[0], *flags)
+    inside = np.zeros((61, 83), bool)
+    inside[10:50, 20:70] = True
+    expected = counts(ids_of(files.labels), predicted[1], inside)
+    assert json.loads(found.out)["overall"]["confusion"] == expected
+
+
+def test_labels_on_another_grid_are_brought_onto_the_map(geoseg, predicted, tmp_path):
+    """Pixels twice as large, from another corner: each pixel of the map sees the one it lies in."""
+    coarse = np.random.default_rng(4).integers(0, 2, (40, 50)).astype("uint8")
+    path = tmp_path / "coarse.tif"
+    profile = {"count": 1, "height": 40, "width": 50, "dtype": "uint8", "crs": "EPSG:32619"}
+    transform = rasterio.Affine(20, 0, 499_900, 0, -20, 4_000_100)
+    with rasterio.open(path, "w", driver="GTiff", transform=transform, **profile) as file:
+        file.write(coarse, 1)
+    rows, cols = np.indices((61, 83))
+    truth = coarse[(10 + rows) // 2, (10 + cols) // 2]
+    found = geoseg("evaluate", path, predicted[0], "--json")
+    assert json.loads(found.out)["overall"]["confusion"] == counts(truth, predicted[1])
+
+
+def test_a_vector_file_is_compared_by_its_column(geoseg, files, predicted):
+    found = geoseg("evaluate", files.area, predicted[0], "--class-by", "kind", "--json")
+    with open(files.area) as file:  # noqa: PTH123
+        shape = json.load(file)["features"][0]["geometry"]
+    truth = geometry_mask([shape], (61, 83), Grid.of(files.image).transform, invert=True)
+    expected = counts(truth.astype("uint8"), predicted[1])
+    assert json.loads(found.out)["overall"]["confusion"] == expected
+
+
+def test_a_map_agrees_with_itself_in_the_table(geoseg, predicted):
+    found = geoseg("evaluate", predicted[0], predicted[0])
+    assert "accuracy 1.000, kappa 1.000" in found.out
+
+
+def test_maps_with_other_classes_are_not_compared(geoseg, files, predicted, tmp_path):
+    store, grid = GeoTIFFLabelStore(uri=str(tmp_path / "m.tif")), Grid.of(files.image)
+    with store.writer(grid, ClassMap.of("light", "dark")) as writer:
+        writer.write(grid.whole, np.zeros(grid.shape, "uint8"))
+    found = geoseg("evaluate", tmp_path / "m.tif", predicted[0])
+    assert found.code == 1
+    assert "truth has the classes {0: 'light', 1: 'dark'}" in found.err
+
+
+@pytest.mark.parametrize(
+    ("truth", "flags", "code", "text"),
+    [
+        ("{labels}", [], 1, "labels.tif"),
+        ("{labels}", ["--mapping", "2"], 2, "--mapping 2: expected pairs"),
+        ("{labels}", ["--mapping", "2:9,5:1"], 2, "mapping"),
+        ("none.tif", [], 1, "none.tif: no such file"),
+        ("none.gpkg", [], 1, "none.gpkg: no such file"),
+        ("{area}", ["--class-by", "name"], 1, "area.geojson: has no column 'name'"),
+        ("{labels}", ["--mapping", "2:0,5:1", "--aoi", "none.gpkg"], 1, "none.gpkg: no such file"),
+    ],
+)
+def test_truth_that_cannot_be_used_is_refused(
+    geoseg, files, predicted, *, truth, flags, code, text
+):
+    truth = truth.format(labels=files.labels, area=files.area)
+    found = geoseg("evaluate", truth, predicted[0], *flags)
+    assert found.code == code
+    assert text in found.err
+    assert found.err.count("\n") <= 3
+
+
+def test_a_prediction_that_is_no_map_is_the_data_s_fault(geoseg, files):
+    found = geoseg("evaluate", files.labels, files.image)
+    assert found.code == 1
+    assert "image.tif: is no label file of geoseg" in found.err
+
+
+def test_info_of_a_bundle_tells_what_the_model_knows(geoseg, files):
+    found = json.loads(geoseg("info", files.bundle, "--json").out)
+    assert found["kind"] == "bundle"
+    assert found["classes"] == {"0": "dark", "1": "light"}
+    assert found["data"]["band_names"] == ["red", "green", "nir"]
+    assert found["data"]["dtype"] == "uint8"
+    assert found["training"]["epochs"] == 4
+    with rasterio.open(files.image) as image:
+        known = image.read()[:, image.dataset_mask() > 0]
+    assert found["data"]["statistics"]["mean"] == pytest.approx(known.mean(axis=1))
+
+
+def test_info_of_a_raster_is_what_gdal_says(geoseg, files):
+    found = json.loads(geoseg("info", files.image, "--json").out)
+    with rasterio.open(files.image) as image:
+        assert found["grid"]["transform"] == list(image.transform[:6])
+        assert found["bounds"] == list(image.bounds)
+        assert found["blocks"] == list(image.block_shapes[0])
+    assert (found["bands"], found["dtype"]) == (["red", "green", "nir"], "uint8")
+    assert (found["nodata"], found["overviews"]) == (0, [])
+    assert "classes" not in found
+
+
+def test_info_of_a_map_names_its_classes(geoseg, predicted):
+    found = geoseg("info", predicted[0])
+    lines = [" ".join(line.split()) for line in found.out.splitlines()]
+    for line in ("kind raster", "crs EPSG:32619", "nodata 255", "0 dark", "1 light"):
+        assert line in lines
+
+
+def test_info_of_an_experiment_names_its_scenes(geoseg, tmp_path):
+    from geoseg import sample
+
+    path = tmp_path / "exp.yaml"
+    path.write_text(sample.experiment_text(output="out"))
+    found = json.loads(geoseg("info", path, "--json").out)
+    assert sorted(found["train"] + found["test"]) == ["north", "south"]
+    assert list(found["classes"].values()) == list(sample.classes().names)
+
+
+def test_info_of_a_picture_without_georeference(geoseg, tmp_path):
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with rasterio.open(
+            tmp_path / "a.png", "w", driver="PNG", count=1, height=3, width=5, dtype="uint8"
+        ) as file:
+            file.write(np.ones((1, 3, 5), "uint8"))
+    found = geoseg("info", tmp_path / "a.png")
+    assert found.code == 0
+    assert "crs" in found.out
+
+
+@pytest.mark.parametrize(("name", "code"), [("no.tif", 1), ("text.txt", 1), ("bad.yaml", 2)])
+def test_info_of_something_else_is_refused(geoseg, tmp_path, name, code):
+    (tmp_path / "text.txt").write_text("text")
+    (tmp_path / "bad.yaml").write_text("clases: [a]")
+    found = geoseg("info", tmp_path / name)
+    assert found.code == code
+    assert name in found.err

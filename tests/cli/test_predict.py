@@ -1,0 +1,205 @@
+"""geoseg predict: a map, or a refusal that leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from geoseg.labels.geotiff import GeoTIFFLabelStore
+from geoseg.learner import Learner
+from geoseg.scene import Scene
+
+NAMES = ("red", "green", "nir")
+
+
+@pytest.fixture
+def out(tmp_path):
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+def test_the_map_is_what_the_learner_predicts(geoseg, files, out):
+    found = geoseg("predict", files.bundle, files.image, out / "map.tif")
+    assert (found.code, found.out, found.err) == (0, f"{out / 'map.tif'}\n", "")
+    written = GeoTIFFLabelStore(uri=str(out / "map.tif")).read()
+    expected = Learner.load(files.bundle).predict(Scene.of(files.image)).to_array()
+    assert (written.to_array() == expected).all()
+    assert set(np.unique(expected)) == {0, 1, 255}
+    with rasterio.open(out / "map.tif") as labels, rasterio.open(files.image) as image:
+        assert (labels.crs, labels.transform, labels.shape) == (
+            image.crs,
+            image.transform,
+            image.shape,
+        )
+    assert [p.name for p in out.iterdir()] == ["map.tif"]
+
+
+def test_flags_reach_the_prediction(geoseg, files, out):
+    flags = [
+        "--size",
+        "24",
+        "--stride",
+        "7",
+        "--blend",
+        "center",
+        "--batch-size",
+        "3",
+        "--aoi",
+        files.area,
+    ]
+    assert geoseg("predict", files.bundle, files.image, out / "map.tif", *flags).code == 0
+    expected = Learner.load(files.bundle).predict(
+        Scene.of(files.image, aoi=files.area), size=24, stride=7, blend="center", batch_size=3
+    )
+    written = GeoTIFFLabelStore(uri=str(out / "map.tif")).read().to_array()
+    assert (written == expected.to_array()).all()
+    assert (written[:10] == 255).all()
+
+
+def test_bands_are_chosen_by_name(geoseg, files, out, write_raster):
+    with rasterio.open(files.image) as file:
+        data = file.read()
+    mixed = write_raster(
+        "mixed.tif", data[[2, 0, 1]], nodata=0, descriptions=("nir", "red", "green")
+    )
+    found = geoseg("predict", files.bundle, mixed, out / "map.tif", "--bands", "red,green,3")
+    assert found.code == 1  # the third is called green
+    found = geoseg("predict", files.bundle, mixed, out / "map.tif", "--bands", "red,green,nir")
+    assert found.code == 0
+    expected = Learner.load(files.bundle).predict(Scene.of(files.image)).to_array()
+    assert (GeoTIFFLabelStore(uri=str(out / "map.tif")).read().to_array() == expected).all()
+
+
+@pytest.fixture
+def bad_images(files, tmp_path, write_raster):
+    """Images beside the good one, each wrong in one way."""
+    with rasterio.open(files.image) as file:
+        data = file.read()
+    write_raster("two.tif", data[:2], descriptions=NAMES[:2])
+    write_raster("wide.tif", data.astype("uint16"), descriptions=NAMES)
+    write_raster("other.tif", data, descriptions=("red", "green", "blue"))
+    (tmp_path / "text.tif").write_text("no raster")
+    (tmp_path / "empty.tif").write_bytes(b"")
+    whole = Path(write_raster("cut.tif", data))  # names would put the header at the end
+    whole.write_bytes(whole.read_bytes()[:8000])
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("image", "texts"),
+    [
+        ("missing.tif", ["missing.tif: no such file", "check the path"]),
+        ("text.tif", ["text.tif: is no raster", "try gdalinfo"]),
+        ("empty.tif", ["empty.tif: is empty", "download it again"]),
+        ("cut.tif", ["cut.tif: cannot read rows", "truncated or damaged, copy it again"]),
+        (
+            "two.tif",
+            ["two.tif", "has 2 bands (red, green)", "trained on 3", "choose them with bands"],
+        ),
+        (
+            "other.tif",
+            ["other.tif", "(red, green, blue)", "(red, green, nir)", "choose them by name"],
+        ),
+        ("wide.tif", ["wide.tif", "uint16", "uint8", "convert the image"]),
+    ],
+)
+def test_an_image_that_does_not_fit_is_refused(geoseg, files, bad_images, out, *, image, texts):
+    found = geoseg("predict", files.bundle, bad_images / image, out / "map.tif")
+    assert found.code == 1
+    assert found.err.count("\n") <= 3
+    for text in ["error: ", *texts]:
+        assert text in found.err
+    assert list(out.iterdir()) == []
+
+
+def test_an_aoi_elsewhere_is_refused(geoseg, files, out, write_box):
+    far = write_box("far.geojson", 1e5, 1e6, 2e5, 2e6)
+    found = geoseg("predict", files.bundle, files.image, out / "map.tif", "--aoi", far)
+    assert found.code == 1
+    assert "far.geojson: the AOI misses the image" in found.err
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (
+            ["no.zip", "{image}", "{out}/m.tif"],
+            1,
+            "no.zip: no such bundle; `geoseg train` writes one",
+        ),
+        (["{image}", "{image}", "{out}/m.tif"], 1, "image.tif: is no geoseg bundle"),
+        (["{bundle}", "{image}", "{image}"], 2, "image.tif: is an input too"),
+        (["{bundle}", "{image}", "{out}/m.png"], 2, "m.png: the map is a GeoTIFF"),
+        (["{bundle}", "{image}", "{bundle}/m.tif"], 2, "nothing can be written to the folder"),
+        (
+            ["{bundle}", "{image}", "{out}/m.tif", "--size", "0"],
+            2,
+            "predict: size: Input should be",
+        ),
+        (
+            ["{bundle}", "{image}", "{out}/m.tif", "--blend", "no"],
+            2,
+            "predict: blend: Input should be",
+        ),
+        (
+            ["{bundle}", "{image}", "{out}/m.tif", "--stride", "99"],
+            2,
+            "stride 99 is larger than size 32",
+        ),
+    ],
+)
+def test_a_call_that_cannot_work_is_refused(geoseg, files, out, *, arguments, code, text):
+    places = {"image": files.image, "bundle": files.bundle, "out": out}
+    before = Path(files.image).read_bytes()
+    found = geoseg("predict", *(part.format(**places) for part in arguments))
+    assert found.code == code
+    assert text in found.err
+    assert found.err.count("\n") <= 3
+    assert list(out.iterdir()) == []
+    assert Path(files.image).read_bytes() == before
+
+
+def test_a_refusal_leaves_the_map_of_before(geoseg, files, bad_images, out):
+    (out / "map.tif").write_text("mine")
+    assert geoseg("predict", files.bundle, bad_images / "cut.tif", out / "map.tif").code == 1
+    assert (out / "map.tif").read_text() == "mine"
+    assert len(list(out.iterdir())) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_prediction_that_is_stopped_leaves_nothing(files, out, write_raster, number, workers):
+    data = np.full((3, 4000, 4000), 9, "uint8")
+    big = write_raster("big.tif", data, descriptions=NAMES, compress="deflate")
+    code = "from geoseg.cli.main import run; run()"
+    arguments = ["predict", files.bundle, big, out / "map.tif", "--workers", workers, "--stride", 4]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    try:
+        for _ in range(600):
+            if process.poll() is not None or any(out.iterdir()):
+                break
+            time.sleep(0.1)
+        time.sleep(1)
+        assert any(out.iterdir())
+        process.send_signal(number)
+        _, told = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 128 + number
+    assert told == f"error: stopped by {number.name}; what was not whole yet has been removed\n"
+    assert list(out.iterdir()) == []
