@@ -82,9 +82,7 @@ print(dict(zip(classes.ids, classes.names, strict=True)))
 
 # %%
 halves = {
-    half: Scene(
-        id=half, image=image, labels=labels, aoi=FileVectorSource(uri=sample.aoi_uri(half))
-    )
+    half: Scene(id=half, image=image, labels=labels, aoi=FileVectorSource(uri=sample.aoi_uri(half)))
     for half in ("north", "south")
 }
 for scene in halves.values():
@@ -120,9 +118,7 @@ plot.batch(batch, classes, band_names=image.band_names)
 # torch; any `nn.Module` of your own can be given instead.
 
 # %%
-training = Training(
-    epochs=12, size=64, length=128, batch_size=16, lr=4e-3, seed=0
-)
+training = Training(epochs=12, size=64, length=128, batch_size=16, lr=4e-3, seed=0)
 learner = Learner(classes, training).fit([halves["south"]], [halves["north"]])
 print({key: round(value, 3) for key, value in learner.history[-1].items()})
 

@@ -20,8 +20,6 @@ DATA, CALL = 1, 2
 
 _LINES = 3
 _TYPE = re.compile(r"^[A-Z]|\[|^constrained-|^function-|^(int|float|str|bool|tuple|none)$")
-_STOPPED = 128
-"""Shells give 128 + number to what a signal ended."""
 
 
 @contextmanager
@@ -38,7 +36,7 @@ def told_briefly(*, debug: bool, name: str = "") -> Iterator[None]:
         except Stopped as stop:
             what = signal.Signals(stop.number).name
             _tell(f"stopped by {what}; what was not whole yet has been removed")
-            raise typer.Exit(_STOPPED + stop.number) from stop
+            raise typer.Exit(DATA) from stop
         except BrokenPipeError:  # the reader of a pipe has seen enough
             raise
         except (GeosegError, ValidationError, OSError) as error:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
