@@ -35,7 +35,7 @@ def polygons(tmp_path_factory):
     for i in range(COUNT):
         angles = np.sort(rng.uniform(0, 2 * np.pi, 12))
         ring = radius[i] * rng.uniform(0.7, 1, (12, 1)) * np.c_[np.cos(angles), np.sin(angles)]
-        shell = shapely.make_valid(shapely.Polygon(ring + (x[i], y[i])))
+        shell = shapely.make_valid(shapely.Polygon(ring + np.array([x[i], y[i]])))
         hole = shapely.Point(x[i], y[i]).buffer(radius[i] * 0.3)
         shapes.append(shell.difference(hole) if i % 7 == 0 else shell)
     frame = geopandas.GeoDataFrame(

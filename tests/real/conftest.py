@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +18,12 @@ def data_folder() -> Path:
     if not Path(folder).is_dir():
         pytest.fail(f"GEOSEG_DATA names no folder: {folder}")
     return Path(folder)
+
+
+@pytest.fixture
+def one_thread():
+    """Arithmetic in one thread: waiting threads burn CPU time where cores are shared."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -48,6 +48,7 @@ def test_label_windows_equal_one_burn_of_the_whole_scene(data_folder):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
 def test_the_small_unet_finds_buildings_in_another_part_of_town(data_folder):
     found = []
     for seed in range(3):

@@ -84,6 +84,7 @@ def test_random_windows_see_the_same_labels(data_folder):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
 def test_it_trains_and_predicts_better_than_the_commonest_class(data_folder, tmp_path):
     train, val = zion(data_folder, "train"), zion(data_folder, "val")
     training = Training(
