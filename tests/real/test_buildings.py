@@ -22,6 +22,7 @@ TRAINING = Training(
     batch_size=16,
     epochs=10,
     lr=2e-3,
+    loss="cross_entropy+dice",
     augmentation="d4+light",
 )
 
