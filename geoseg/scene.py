@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
@@ -11,11 +12,12 @@ from pydantic import Field
 
 from geoseg.aoi import AOI
 from geoseg.classes import ClassMap
-from geoseg.errors import SceneError
+from geoseg.errors import GridError, SceneError
 from geoseg.grid import Grid
 from geoseg.labels.base import Ids, LabelSource
 from geoseg.labels.sources import RasterLabels, VectorLabels
-from geoseg.sources.base import Chip, RasterField, RasterSource, VectorField
+from geoseg.sources.base import Chip, RasterField, RasterSource, VectorField, VectorSource
+from geoseg.sources.features import name_of, polygons_on
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.warp import WarpedSource
 from geoseg.spec import FrozenMap, Spec
@@ -64,7 +66,7 @@ class Scene(Spec):
         classes: ClassMap | None = None,
         class_by: str | None = None,
         mapping: dict[int, int] | None = None,
-        aoi: str | None = None,
+        aoi: str | VectorSource | None = None,
         id: str | None = None,
     ) -> Scene:
         """A scene of files: the common case.
@@ -75,7 +77,7 @@ class Scene(Spec):
             classes: The class map of the labels.
             class_by: For vector labels: the column with class names or ids.
             mapping: For raster labels: {value in the file: class id}.
-            aoi: A vector file.
+            aoi: A vector file, or any VectorSource.
             id: The scene's name; None: the image file's name without its suffix.
         """
         source = image if isinstance(image, RasterSource) else GeoTIFFSource(uri=image)
@@ -140,13 +142,28 @@ class Scene(Spec):
             self.labels.read(grid, Window(0, 0, 1, 1))  # tells where a CRS is missing
             if isinstance(self.labels, RasterLabels):
                 self._check_overlap(self.labels.grid, grid)
+            if isinstance(self.labels, VectorLabels):
+                self._check_features(self.labels, grid)
         if self.aoi is not None:
             self.aoi.check()
             AOI.of(self.aoi, grid)
 
+    def _check_features(self, labels: VectorLabels, grid: Grid) -> None:
+        count = len(labels.source.read())
+        if count and polygons_on(grid, labels.source).empty:
+            warnings.warn(
+                f"scene {self.id!r}: none of the {count} features of {name_of(labels.source)} lies on "
+                "the image, so that all of it is background; check that they belong together",
+                stacklevel=3,
+            )
+
     def _check_overlap(self, labels: Grid, grid: Grid) -> None:
-        crs = labels.crs if grid.crs is not None else None
-        if grid.window(labels.bounds, crs).intersection(grid.whole) is None:
+        try:
+            # From the image to the labels: a world map's far corners have no place in a local CRS.
+            there = labels.window(grid.bounds, grid.crs)
+        except GridError:
+            return  # not known; reading will tell
+        if there.intersection(labels.whole) is None:
             raise SceneError(
                 f"scene {self.id!r}: the labels ({labels.describe()}, bounds {labels.bounds}) lie "
                 f"outside the image ({grid.describe()}, bounds {grid.bounds}); check their CRS and "

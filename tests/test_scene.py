@@ -160,3 +160,18 @@ def test_wrong_helpers_for_the_kind_of_labels_are_errors():
         Scene.of("a.tif", "b.geojson", mapping={1: 0})
     with pytest.raises(SceneError, match="id="):
         Scene.of(array_source(image()))
+
+
+def test_check_takes_a_world_map_of_labels_under_a_local_image():
+    world = Grid(crs="EPSG:4326", transform=[1, 0, -180, 0, -1, 90], height=180, width=360)
+    source, _ = labels(grid=world)
+    scene = Scene(id="a", image=array_source(image()), labels=source)
+    scene.check()
+    assert (scene.read(GRID.whole).labels < 3).all()
+
+
+def test_check_warns_where_no_polygon_lies_on_the_image():
+    far = frame(box(10, 50, 11, 51), crs="EPSG:4326")
+    known = VectorLabels(source=far, classes=CLASSES, default_class="roof")
+    with pytest.warns(UserWarning, match="none of the 1 features"):
+        Scene(id="a", image=array_source(image()), labels=known).check()

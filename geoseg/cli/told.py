@@ -19,6 +19,8 @@ DATA, CALL = 1, 2
 """Exit codes: the data are at fault; the call is."""
 
 _LINES = 3
+_IN_WORKER = re.compile(r"^Caught \w+ in DataLoader worker.*\n[\w.]+: ", re.DOTALL)
+"""What torch puts before the text of an error in a worker: a whole traceback."""
 _TYPE = re.compile(r"^[A-Z]|\[|^constrained-|^function-|^(int|float|str|bool|tuple|none)$")
 
 
@@ -54,7 +56,7 @@ def code_of(error: Exception) -> int:
 def lines_of(error: Exception, name: str) -> list[str]:
     """The text of an error, three lines at most."""
     if not isinstance(error, ValidationError):
-        return [" ".join(str(error).split())]
+        return [" ".join(_IN_WORKER.sub("", str(error)).split())]
     found = [_joined(name, place, what) for place, what in _problems(error).items()]
     if len(found) > _LINES:
         more = len(found) - _LINES

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset, default_collate, get_worker_info
 
 from geoseg.errors import ConfigError, SceneError
 from geoseg.scene import Scene
-from geoseg.sources.base import Chip
+from geoseg.sources.base import Chip, has_names
 from geoseg.sources.rows import RowRing
 from geoseg.window import Size, Window, pair
 
@@ -202,5 +202,11 @@ def _common_pixels(scenes: tuple[Scene, ...]) -> tuple[np.dtype[Any], int]:
                 f"scene {scene.id!r} has {len(scene.image.band_names)} bands of {scene.image.dtype}, "
                 f"but scene {first.id!r} has {len(names)} of {dtype}; choose the same bands=... and "
                 "dtype for all scenes of a data set"
+            )
+        other = scene.image.band_names
+        if other != names and has_names(other) and has_names(names):
+            raise SceneError(
+                f"scene {scene.id!r} has the bands ({', '.join(other)}), but scene {first.id!r} has "
+                f"({', '.join(names)}); choose them by name in one order with bands=..."
             )
     return dtype, len(names)

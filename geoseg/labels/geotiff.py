@@ -165,7 +165,7 @@ class GeoTIFFLabels(Labels):
         """The ids of a window; see Labels.
 
         Raises:
-            StoreError: The file is damaged.
+            StoreError: The file is damaged, or was replaced by one of another size.
         """
         return pad_ids(
             window, self.grid, ignore_id=self.classes.ignore_id, inside=self._read_inside
@@ -173,7 +173,14 @@ class GeoTIFFLabels(Labels):
 
     def _read_inside(self, window: Window) -> Ids:
         try:
-            ids: Ids = open_raster(self.uri).read(1, window=window.to_rasterio())
+            dataset = open_raster(self.uri)
+            if dataset.shape != self.grid.shape:
+                raise StoreError(
+                    f"{self.uri}: was replaced since it was opened: it has {dataset.height} x "
+                    f"{dataset.width} px, expected {self.grid.height} x {self.grid.width}; read the "
+                    "labels from the store again"
+                )
+            ids: Ids = dataset.read(1, window=window.to_rasterio())
         except SourceError as error:
             raise StoreError(str(error)) from error
         except GDAL_ERRORS as error:

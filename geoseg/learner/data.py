@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch import distributed as dist
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from geoseg.datasets import RandomWindowGeoDataset, SlidingWindowGeoDataset, collate
 from geoseg.scene import Scene
@@ -51,28 +52,31 @@ class SegmentationData(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Batches of random windows, others in each epoch."""
-        if isinstance(self.train, Dataset):
-            return self._loader(self.train, shuffle=True)
-        windows = RandomWindowGeoDataset(
-            self.train, self.size, self.length, seed=self.seed, normalize=False
-        )
-        return self._loader(windows, sampler=EpochSampler(windows))
+        windows = self.train
+        if not isinstance(windows, Dataset):
+            windows = RandomWindowGeoDataset(
+                windows, self.size, self.length, seed=self.seed, normalize=False
+            )
+        if isinstance(windows, RandomWindowGeoDataset):
+            return self._loader(windows, sampler=EpochSampler(windows))
+        return self._loader(windows, shuffle=True)
 
     def val_dataloader(self) -> list[Any] | DataLoader[dict[str, Any]]:
         """Batches of windows side by side; no pixel is counted twice."""
         if self.valid is None:
             return []
-        if isinstance(self.valid, Dataset):
-            return self._loader(self.valid)
-        windows = SlidingWindowGeoDataset(self.valid, self.size, edge="pad", normalize=False)
-        return self._loader(windows)
+        windows = self.valid
+        if not isinstance(windows, Dataset):
+            windows = SlidingWindowGeoDataset(windows, self.size, edge="pad", normalize=False)
+        shared = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+        return self._loader(windows, sampler=EachOnce(windows) if shared else None)
 
     def _loader(
         self,
         windows: Dataset[dict[str, Any]],
         *,
         shuffle: bool = False,
-        sampler: Sampler[int] | None = None,
+        sampler: Sampler[Any] | None = None,
     ) -> DataLoader[dict[str, Any]]:
         return DataLoader(
             windows,
@@ -83,6 +87,24 @@ class SegmentationData(pl.LightningDataModule):
             persistent_workers=self.workers > 0,
             collate_fn=collate,
         )
+
+
+class EachOnce(DistributedSampler[dict[str, Any]]):
+    """Every number on exactly one rank; torch's own sampler repeats some to make ranks equal."""
+
+    def __init__(self, windows: Dataset[dict[str, Any]]) -> None:
+        """The process group must have begun."""
+        super().__init__(windows, shuffle=False)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(range(self.rank, self._total, self.num_replicas))
+
+    def __len__(self) -> int:
+        return len(range(self.rank, self._total, self.num_replicas))
+
+    @property
+    def _total(self) -> int:
+        return len(self.dataset)  # type: ignore[arg-type]
 
 
 class EpochSampler(Sampler[int]):

@@ -9,11 +9,12 @@ import numpy as np
 
 from geoseg.errors import BundleError
 from geoseg.scene import Scene
+from geoseg.sources.base import has_names
 from geoseg.sources.statistics import BandStatistics, RunningStatistics
 from geoseg.spec import Spec
 from geoseg.window import Window
 
-_BLOCK = 512
+_BLOCK = 256
 """Rows that are read at once for statistics."""
 _ENOUGH = 64_000_000
 """Pixels after which more do not change a mean: larger data sets are thinned out evenly by blocks."""
@@ -76,7 +77,7 @@ def check_scene(facts: DataFacts, scene: Scene) -> None:
 
 
 def _check_bands(facts: DataFacts, scene: str, names: tuple[str, ...]) -> None:
-    known, wanted = _named(names), _named(facts.band_names)
+    known, wanted = has_names(names), has_names(facts.band_names)
     listed = f"({', '.join(names)})"
     expected = f"({', '.join(facts.band_names)})"
     if len(names) != len(facts.band_names):
@@ -95,11 +96,6 @@ def _check_bands(facts: DataFacts, scene: str, names: tuple[str, ...]) -> None:
             f"{expected}; see that their order is the same",
             stacklevel=4,
         )
-
-
-def _named(names: tuple[str, ...]) -> bool:
-    """Whether bands have names of their own, not numbers."""
-    return not all(name.isdigit() for name in names)
 
 
 def _compare_resolution(facts: DataFacts, scene: Scene) -> None:

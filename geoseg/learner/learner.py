@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 import numpy as np
@@ -16,6 +18,7 @@ from geoseg.errors import BundleError, ConfigError, SceneError
 from geoseg.labels.base import Labels, LabelStore
 from geoseg.labels.blend import Blend
 from geoseg.labels.evaluate import Evaluation, evaluate
+from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.learner.bundle import BundleInfo, load_bundle, save_bundle
 from geoseg.learner.data import Samples, SegmentationData
 from geoseg.learner.facts import DataFacts, check_scene, facts_of
@@ -24,6 +27,7 @@ from geoseg.learner.module import SegmentationModule
 from geoseg.learner.predict import predict
 from geoseg.learner.training import Training
 from geoseg.scene import Scene
+from geoseg.sources.handles import close_all
 from geoseg.window import Size
 
 
@@ -41,6 +45,7 @@ class Learner:
             model: A network of your own, (batch, channel, height, width) floats to logits (batch,
                 class, height, width). Given one, the learner predicts without a fit: with no
                 statistics, floats reach it unchanged and unsigned integers scaled to [0, 1].
+                A second fit goes on from its weights; a network by name starts anew.
         """
         self.classes = classes
         self.training = training or Training()
@@ -88,6 +93,8 @@ class Learner:
             for scene in [*train, *([] if valid is None or isinstance(valid, Dataset) else valid)]:
                 self._check_labels(scene)
             self.data = facts_of(train)
+            for scene in [] if valid is None or isinstance(valid, Dataset) else valid:
+                check_scene(self.data, scene)
             channels = len(self.data.band_names)
         self._module = self._build(channels)
         data = SegmentationData(
@@ -103,13 +110,19 @@ class Learner:
         return self
 
     def evaluate(self, scenes: Sequence[Scene]) -> Evaluation:
-        """Predict scenes in memory and compare with their labels, pooled over all."""
+        """Predict scenes and compare with their labels, pooled over all.
+
+        The maps go to a temporary folder, so that memory does not grow with the scenes.
+        """
         parts = {}
         for scene in scenes:
             if scene.labels is None:
                 raise SceneError(f"scene {scene.id!r} has no labels to compare with")
-            labels = scene.labels.on(scene.grid)
-            parts[scene.id] = evaluate(labels, self.predict(scene), scene.aoi)
+            with TemporaryDirectory(prefix="geoseg-") as folder:
+                store = GeoTIFFLabelStore(uri=str(Path(folder) / "map.tif"), cog=False)
+                prediction = self.predict(scene, store)
+                parts[scene.id] = evaluate(scene.labels.on(scene.grid), prediction, scene.aoi)
+                close_all()  # else the folder cannot be removed on Windows
         return Evaluation.pool(parts)
 
     def predict(

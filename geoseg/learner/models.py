@@ -128,7 +128,8 @@ def _convolution(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.
     """3 x 3 convolution, batch normalisation, ReLU."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False),
-        nn.BatchNorm2d(out_channels),
+        # Statistics follow within a few steps: short trainings would be judged by old ones.
+        nn.BatchNorm2d(out_channels, momentum=0.3),
         nn.ReLU(inplace=True),
     )
 

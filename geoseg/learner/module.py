@@ -105,7 +105,7 @@ class SegmentationModule(pl.LightningModule):
         """Float images of mean 0 and deviation 1, and 0 where not valid."""
         scaled = scaled_to_unit(image)
         normal = (scaled - self.mean) / self.std
-        return normal if valid is None else normal * valid[:, None]
+        return normal if valid is None else torch.where(valid[:, None], normal, 0.0)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """The loss of one batch."""

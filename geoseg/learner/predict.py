@@ -45,7 +45,7 @@ def predict(
     """Predict a scene window by window.
 
     Pixels that are not valid in the image, or outside the scene's AOI, are `ignore_id`. Windows that
-    do not meet the AOI never reach the model. Every batch is filled up to `batch_size`, so that the
+    do not meet the AOI, or hold no valid pixel, never reach the model. Every batch is filled up to `batch_size`, so that the
     result does not depend on how windows fall into batches.
 
     Args:
@@ -100,12 +100,13 @@ def _finished_rows(
     device: torch.device,
 ) -> Iterator[FinishedRows]:
     """Rows in order, from batches in the order of the windows."""
-    for batch in batches:
+    for whole in batches:
+        batch = _measured_windows(whole)
         count = len(batch["row"])
-        image, valid = (
-            _filled_up(batch["image"], batch_size),
-            _filled_up(batch["valid"], batch_size),
-        )
+        if not count:
+            continue
+        image = _filled_up(batch["image"], batch_size)
+        valid = _filled_up(batch["valid"], batch_size)
         with torch.inference_mode():
             scores = model(image.to(device), valid.to(device))[:count].float().cpu().numpy()
         measured = batch["valid"].numpy()
@@ -113,6 +114,14 @@ def _finished_rows(
             window = Window(int(batch["row"][i]), int(batch["col"][i]), *measured.shape[1:])
             yield from accumulator.add(window, scores[i], measured[i])
     yield from accumulator.finish()
+
+
+def _measured_windows(batch: dict[str, Any]) -> dict[str, Any]:
+    """The windows of a batch that hold a valid pixel."""
+    seen = batch["valid"].flatten(1).any(dim=1)
+    if seen.all():
+        return batch
+    return {key: batch[key][seen] for key in ("image", "valid", "row", "col")}
 
 
 def _filled_up(part: Tensor, batch_size: int) -> Tensor:

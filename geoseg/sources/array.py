@@ -17,7 +17,8 @@ from geoseg.window import Window
 class ArraySource(RasterSource):
     """Pixels of an array. Python only: it has no YAML form.
 
-    Made with `ArraySource(data=..., valid=None, grid=None, band_names=None)`. NaN is not valid.
+    Made with `ArraySource(data=..., valid=None, grid=None, band_names=None)`. NaN and infinite
+    pixels are not valid.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -26,7 +27,7 @@ class ArraySource(RasterSource):
     data: NDArray[Any]
     """(band, height, width), or (height, width) for one band; not copied: leave it as it is."""
     valid: NDArray[np.bool_] | None = None
-    """(height, width), True where measured; None: everywhere but at NaN."""
+    """(height, width), True where measured; None: everywhere but at NaN and infinity."""
     given_grid: Grid | None = Field(default=None, alias="grid")
     """Where the pixels lie; None: the identity."""
     given_names: tuple[str, ...] | None = Field(default=None, alias="band_names")
@@ -105,5 +106,5 @@ class ArraySource(RasterSource):
             np.ones(window.shape, bool) if self.valid is None else self.valid[window.slices].copy()
         )
         if np.issubdtype(data.dtype, np.inexact):
-            valid &= ~np.isnan(data).any(axis=0)
+            valid &= np.isfinite(data).all(axis=0)
         return Chip(data, valid)

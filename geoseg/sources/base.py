@@ -139,6 +139,11 @@ class VectorSource(Tagged):
         self.read()
 
 
+def has_names(names: tuple[str, ...]) -> bool:
+    """Whether bands have names of their own, not numbers only."""
+    return not all(name.isdigit() for name in names)
+
+
 def read_clipped(window: Window, source: RasterSource, inside: Callable[[Window], Chip]) -> Chip:
     """Read what lies in a source's raster and fill the rest with 0, not valid.
 

@@ -5,17 +5,95 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 T = TypeVar("T")
 Key = tuple[Hashable, ...]
 
 _LIMIT_BYTES = 1 << 30
-_LIMIT_ENTRIES = 512
+_ENTRY_BYTES = 1000
+"""What an entry counts for besides its value: its key and its place in the tables."""
 
-_entries: OrderedDict[Key, tuple[Any, int]] = OrderedDict()
+# Held for a look into the tables only, never while a value is made.
 _lock = threading.RLock()
+# One lock a value that is being made; it goes with the last thread that makes or awaits the value.
+_making: WeakValueDictionary[Key, Any] = WeakValueDictionary()
+
+
+class Cache:
+    """Values by key, those unused for longest dropped where they are too large together.
+
+    Values are made outside all common locks: only those who want the same value wait for it.
+    """
+
+    def __init__(self, *, limit_bytes: int, least: int = 1) -> None:
+        """Nothing is remembered yet.
+
+        Args:
+            limit_bytes: What all values together may take.
+            least: So many of the newest values stay, however large they are.
+        """
+        self._limit, self._least = limit_bytes, least
+        self._entries: OrderedDict[Key, tuple[Any, int]] = OrderedDict()
+        self._total = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def remember(self, key: Key, make: Callable[[], T], *, nbytes: Callable[[T], int]) -> T:
+        """The value of `make`, made once for a key; what failed is tried again.
+
+        Args:
+            key: Hashable and complete: whatever changes the value belongs in it.
+            make: Makes the value, by one thread at a time; it may remember values of other keys.
+            nbytes: The size of the value.
+        """
+        with _lock:
+            found = self._find(key)
+            making = found or _making.setdefault((self, *key), threading.RLock())
+        if found:
+            return found[0]  # type: ignore[no-any-return]
+        with making:
+            with _lock:
+                found = self._find(key)  # another thread has made it meanwhile
+            if found:
+                return found[0]  # type: ignore[no-any-return]
+            value = make()
+            self._keep(key, value, nbytes(value) + _ENTRY_BYTES)
+        return value
+
+    def drop(self, keys: Iterable[Key]) -> None:
+        """Drop the values of some keys; those that are not there do not matter."""
+        with _lock:
+            for key in keys:
+                _, size = self._entries.pop(key, (None, 0))
+                self._total -= size
+
+    def clear(self) -> None:
+        """Drop everything."""
+        with _lock:
+            self._entries.clear()
+            self._total = 0
+
+    def _find(self, key: Key) -> tuple[Any, int] | None:
+        found = self._entries.get(key)
+        if found is not None:
+            self._entries.move_to_end(key)
+        return found
+
+    def _keep(self, key: Key, value: Any, size: int) -> None:
+        with _lock:
+            self.drop([key])  # a make that asked for its own key
+            self._entries[key] = value, size
+            self._total += size
+            while self._total > self._limit and len(self._entries) > self._least:
+                _, (_, gone) = self._entries.popitem(last=False)
+                self._total -= gone
+
+
+_cache = Cache(limit_bytes=_LIMIT_BYTES)
 
 
 def stamp(uri: str) -> tuple[int, int] | None:
@@ -34,41 +112,44 @@ def remember(
 
     Args:
         key: What is remembered and of which Spec; hashable and complete: every argument belongs in it.
-        make: Makes the value; called by one thread at a time.
+        make: Makes the value, by one thread at a time; it may remember values of other keys.
         files: Local files whose change makes the value stale.
-        nbytes: The size of the value, so that the cache stays below 1 GiB.
+        nbytes: The size of the value, so that all together stay below 1 GiB.
     """
-    full = (*key, *(stamp(uri) for uri in files))
-    with _lock:
-        if full in _entries:
-            _entries.move_to_end(full)
-            kept: T = _entries[full][0]
-            return kept
-        value = make()
-        _entries[full] = value, nbytes(value)
-        _shrink()
-        return value
+    return _cache.remember(_stamped(key, files), make, nbytes=nbytes)
+
+
+def drop(key: Key, *, files: tuple[str, ...] = ()) -> None:
+    """Drop what `remember` would give for this key and the files as they are."""
+    _cache.drop([_stamped(key, files)])
 
 
 def forget() -> None:
-    """Drop everything that is remembered."""
-    with _lock:
-        _entries.clear()
+    """Drop everything that `remember` keeps."""
+    _cache.clear()
 
 
-def _shrink() -> None:
-    """Drop the values unused for longest until both limits hold; the newest always stays."""
-    total = sum(size for _, size in _entries.values())
-    while len(_entries) > 1 and (total > _LIMIT_BYTES or len(_entries) > _LIMIT_ENTRIES):
-        _, (_, size) = _entries.popitem(last=False)
-        total -= size
+def _stamped(key: Key, files: tuple[str, ...]) -> Key:
+    return (*key, *(stamp(uri) for uri in files))
 
 
-def _after_fork() -> None:
-    # Another thread may have held the lock; the values are plain memory and stay good.
-    global _lock  # noqa: PLW0603
-    _lock = threading.RLock()
+def _before_fork() -> None:
+    _lock.acquire()  # so that no other thread is half way through a table; released on both sides
+
+
+def _after_fork_in_parent() -> None:
+    _lock.release()
+
+
+def _after_fork_in_child() -> None:
+    # The threads that were making values are not in the child; what is made already stays good.
+    global _lock, _making  # noqa: PLW0603
+    _lock, _making = threading.RLock(), WeakValueDictionary()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

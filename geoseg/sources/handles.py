@@ -39,6 +39,12 @@ _left_behind: list[Any] = []
 _local = threading.local()
 _opening = threading.Lock()
 
+_bounds: list[tuple[int, int]] = []
+"""(thread, bytes) of each `block_cache` that is entered."""
+_unbounded: Any = None
+"""GDAL's own size of the block cache, while some are."""
+_bounding = threading.Lock()
+
 
 class _ThreadEnd:
     """Lives as long as its thread."""
@@ -79,13 +85,31 @@ def block_cache(nbytes: int) -> Iterator[None]:
     """Bound GDAL's cache of decoded blocks while a scene is read from top to bottom.
 
     A scan needs two rows of blocks; the default of 5 % of the machine's memory buys nothing there.
+    The cache is one for the whole process: of contexts that overlap, in one thread or in several, the
+    largest bound holds, and the last to leave brings back what was before the first.
     """
-    before = get_gdal_config("GDAL_CACHEMAX")
-    set_gdal_config("GDAL_CACHEMAX", nbytes)
+    bound = threading.get_ident(), nbytes
+    with _bounding:
+        _bounds.append(bound)
+        _bound_blocks()
     try:
         yield
     finally:
-        set_gdal_config("GDAL_CACHEMAX", before)
+        with _bounding:
+            _bounds.remove(bound)
+            _bound_blocks()
+
+
+def _bound_blocks() -> None:
+    """Give GDAL the largest bound that is wanted, or what it had before any was."""
+    global _unbounded  # noqa: PLW0603
+    if _unbounded is None:
+        _unbounded = get_gdal_config("GDAL_CACHEMAX")
+    if _bounds:
+        set_gdal_config("GDAL_CACHEMAX", max(nbytes for _, nbytes in _bounds))
+    else:
+        set_gdal_config("GDAL_CACHEMAX", _unbounded)
+        _unbounded = None
 
 
 def _handles_of_this_thread() -> _Handles:
@@ -144,10 +168,13 @@ def _hint_at_neighbour(path: Path) -> str:
 
 def _after_fork() -> None:
     # Forgotten without closing: closing here would touch what the parent still uses.
-    global _of_thread, _opening  # noqa: PLW0603
+    global _of_thread, _opening, _bounds, _bounding  # noqa: PLW0603
     _left_behind.append(_of_thread)
     _of_thread = {}
     _opening = threading.Lock()
+    # Of the threads only this one is in the child.
+    _bounds = [bound for bound in _bounds if bound[0] == threading.get_ident()]
+    _bounding = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows

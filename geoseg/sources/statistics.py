@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 
 from geoseg.errors import SourceError
 from geoseg.spec import Spec
+from geoseg.window import sliding
+
+_SIDE = 1024
+"""Pixels a side of what is worked on at once, so that wide blocks take no more memory than it does."""
 
 
 class BandStatistics(Spec):
@@ -38,30 +42,46 @@ class RunningStatistics:
             data: (band, height, width).
             valid: (height, width).
 
+        The memory is that of about 1 million pixels of one band, however large the block.
         The sums are joined as in Chan, Golub and LeVeque, "Algorithms for computing the sample
         variance", 1983: no difference of large numbers.
         """
-        pixels = data[:, valid].astype(np.float64)
-        count = pixels.shape[1]
-        if not count:
-            return
-        mean = pixels.mean(axis=1)
-        squares = np.square(pixels - mean[:, None]).sum(axis=1)
-        total = self._count + count
-        apart = mean - self._mean
-        self._squares += squares + np.square(apart) * (self._count * count / total)
-        self._mean += apart * (count / total)
-        self._count = total
+        for window in sliding(valid.shape, _SIDE, edge="pad"):
+            inside = valid[window.slices]
+            count = int(np.count_nonzero(inside))
+            if not count:
+                continue
+            for band, plane in enumerate(data):
+                self._join(band, plane[window.slices][inside].astype(np.float64, copy=False))
+            self._count += count
+
+    def _join(self, band: int, pixels: NDArray[np.float64]) -> None:
+        """Join the sums of a band with those of (pixel,) new ones, which are overwritten."""
+        count, seen = len(pixels), self._count
+        with np.errstate(over="ignore", invalid="ignore"):  # `result` refuses what is not finite
+            mean = pixels.mean()
+            pixels -= mean
+            squares = np.square(pixels, out=pixels).sum()
+            apart = mean - self._mean[band]
+            self._squares[band] += squares + np.square(apart) * (seen * count / (seen + count))
+            self._mean[band] += apart * (count / (seen + count))
 
     def result(self) -> BandStatistics:
         """The statistics of all pixels so far.
 
         Raises:
-            SourceError: No pixel was valid.
+            SourceError: No pixel was valid, or a valid one was NaN, infinite or too large for sums.
         """
         if not self._count:
             raise SourceError("no valid pixel to take statistics of; look at nodata and the AOI")
         std = np.sqrt(self._squares / self._count)
+        wrong = np.flatnonzero(~np.isfinite(self._mean + std))
+        if wrong.size:
+            raise SourceError(
+                f"band {wrong[0] + 1}: mean {self._mean[wrong[0]]} and standard deviation "
+                f"{std[wrong[0]]} are not finite: pixels that are said to be valid are NaN, infinite or "
+                "too large; mark them as not valid, e.g. with nodata="
+            )
         return BandStatistics(
             mean=tuple(self._mean.tolist()), std=tuple(std.tolist()), count=self._count
         )

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ from geoseg.sources.geotiff import GeoTIFFSource
 CLASSES = ClassMap.model_validate([{"id": 3, "name": "dark"}, {"id": 1, "name": "bright"}])
 GRID = Grid(crs="EPSG:32619", transform=[10, 0, 5e5, 0, -10, 4e6], height=61, width=83)
 SMALL = Training(
-    size=32, length=16, batch_size=4, epochs=3, lr=1e-2, model_options={"width": 4, "depth": 2}
+    size=32, length=32, batch_size=4, epochs=3, lr=1e-2, model_options={"width": 4, "depth": 2}
 )
 
 
@@ -103,7 +104,6 @@ def test_a_prediction_equals_a_whole_array_reference(fitted, blend):
     sums, total = np.zeros((2, 61, 83)), np.zeros((61, 83))
     rows = [*range(0, 61 - 32, 16), 61 - 32]
     cols = [*range(0, 83 - 24, 11), 83 - 24]
-    owner = {"center": 1e-3}
     for row in rows:
         for col in cols:
             place = slice(row, row + 32), slice(col, col + 24)
@@ -113,10 +113,7 @@ def test_a_prediction_equals_a_whole_array_reference(fitted, blend):
                 scores = module(image, valid).softmax(dim=1)[0].double().numpy()
             weight = np.outer(side(blend, 32), side(blend, 24))
             if blend == "center":
-                weight = (
-                    np.outer(owned(rows, row, 32, 61), owned(cols, col, 24, 83))
-                    + 0 * owner["center"]
-                )
+                weight = np.outer(owned(rows, row, 32, 61), owned(cols, col, 24, 83))
             sums[(slice(None), *place)] += scores * weight
             total[place] += weight
     expected = sums / total
@@ -398,3 +395,100 @@ def test_a_terminated_prediction_leaves_no_file(tmp_path):
     process.communicate(timeout=60)
     assert process.returncode != 0
     assert list(out.parent.iterdir()) == []
+
+
+class Spy(nn.Module):
+    """Remembers the shapes of what reaches it."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def forward(self, image):
+        self.seen.append(image.clone())
+        return torch.zeros(len(image), 2, *image.shape[2:])
+
+
+def test_every_batch_is_filled_up_so_that_kernels_do_not_differ():
+    spy = Spy()
+    Learner(CLASSES, SMALL, model=spy).predict(made_scene(), size=20, stride=9, batch_size=7)
+    assert {len(image) for image in spy.seen} == {7}
+
+
+def test_windows_without_a_valid_pixel_never_reach_the_model():
+    spy = Spy()
+    data = np.full((1, 64, 96), 9, np.uint8)
+    valid = np.zeros((64, 96), bool)
+    valid[20:30, 50:60] = True
+    scene = Scene(id="a", image=ArraySource(data=data, valid=valid))
+    labels = Learner(CLASSES, SMALL, model=spy).predict(scene, size=16, stride=16, batch_size=1)
+    assert len(spy.seen) == 1  # of 24
+    assert np.array_equal(labels.to_array() != 255, valid)
+
+
+def test_a_data_set_of_windows_given_to_fit_gets_new_windows_in_each_epoch(monkeypatch):
+    from geoseg.datasets import RandomWindowGeoDataset
+    from geoseg.learner.module import SegmentationModule
+
+    seen = {}
+    step = SegmentationModule.training_step
+
+    def spy(self, batch, batch_idx):
+        seen.setdefault(self.current_epoch, set()).update(
+            zip(batch["row"].tolist(), batch["col"].tolist(), strict=True)
+        )
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(SegmentationModule, "training_step", spy)
+    windows = RandomWindowGeoDataset([made_scene()], 32, 16, seed=1, size_range=(20, 40))
+    Learner(CLASSES, SMALL).fit(windows)
+    assert seen[0] != seen[1] != seen[2]
+
+
+def test_scenes_whose_bands_come_in_another_order_are_not_mixed():
+    with pytest.raises(SceneError, match="nir, red"):
+        Learner(CLASSES, SMALL).fit([made_scene(), made_scene(1, name="b", bands=("nir", "red"))])
+    with pytest.raises(BundleError, match="by name in that order"):
+        Learner(CLASSES, SMALL).fit([made_scene()], [made_scene(1, bands=("nir", "red"))])
+
+
+_TWO_RANKS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import pytorch_lightning as pl
+from tests.learner.test_learner import CLASSES, made_scene
+from geoseg.learner import SegmentationData, SegmentationModule
+
+if __name__ == "__main__":
+    module = SegmentationModule(CLASSES, 2, model_options={"width": 4, "depth": 2})
+    data = SegmentationData([made_scene()], [made_scene(1)], size=20, length=8, batch_size=4)
+
+    class Tell(pl.Callback):
+        def on_validation_epoch_end(self, trainer, pl_module):
+            total = pl_module.all_gather(pl_module.confusion).sum()
+            if trainer.is_global_zero:
+                print("pixels", int(total), flush=True)
+
+    trainer = pl.Trainer(
+        accelerator="cpu", devices=2, strategy="ddp", max_epochs=1, logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, num_sanity_val_steps=0,
+    )
+    trainer.fit(module, data)
+"""
+
+
+@pytest.mark.slow
+def test_two_ranks_count_every_validation_pixel_once(tmp_path):
+    script = tmp_path / "ranks.py"
+    script.write_text(_TWO_RANKS)
+    root = str(Path(__file__).parent.parent.parent)
+    done = subprocess.run(
+        [sys.executable, str(script), root],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    pixels = int(made_scene(1).image.valid.sum())
+    assert f"pixels {pixels}" in done.stdout

@@ -119,3 +119,11 @@ def test_names_stand_for_classes_and_unknown_words_are_errors():
             SegmentationModule(["x", "y"], **wrong)
     with pytest.raises(ConfigError, match="2 statistics for 3 channels"):
         SegmentationModule(["x", "y"], 3, mean=[0, 1])
+
+
+def test_nan_where_not_valid_stays_out_of_the_network():
+    module = small_module(mean=[0.3], std=[0.5])
+    image = torch.rand(1, 1, 8, 8)
+    image[0, 0, 2, 3] = torch.nan
+    valid = ~torch.isnan(image[:, 0])
+    assert torch.isfinite(module.normalized(image, valid)).all()
