@@ -9,6 +9,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch import distributed as dist
 
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError
@@ -116,7 +117,7 @@ class SegmentationModule(pl.LightningModule):
         batch = self.augmentation(batch, generator)
         logits: Tensor = self.network(batch["image"])
         loss = self.loss(logits, self.channel_of[batch["mask"]], batch["valid"])
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(logits))
+        self._log_mean("train_loss", loss, len(logits))
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -128,7 +129,7 @@ class SegmentationModule(pl.LightningModule):
         logits = self(batch["image"], batch["valid"])
         target = self.channel_of[batch["mask"]]
         loss = self.loss(logits, target, batch["valid"])
-        self.log("valid_loss", loss, on_step=False, on_epoch=True, batch_size=len(logits))
+        self._log_mean("valid_loss", loss, len(logits))
         kept = batch["valid"] & (target != _IGNORED)
         pairs = target[kept] * len(self.classes) + logits.argmax(dim=1)[kept]
         counts = torch.bincount(pairs, minlength=self.confusion.numel())
@@ -136,12 +137,15 @@ class SegmentationModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean IoU of all pixels of all batches and ranks together."""
-        confusion = self.confusion
+        confusion = self.confusion.clone()
         if self.trainer.world_size > 1:
-            gathered = self.all_gather(confusion)
-            confusion = torch.as_tensor(gathered).sum(dim=0)
+            dist.all_reduce(confusion)
         iou = mean_iou(confusion.cpu().numpy())
-        self.log("valid_mean_iou", float("nan") if iou is None else iou)
+        self.log("valid_mean_iou", float("nan") if iou is None else iou, sync_dist=True)
+
+    def _log_mean(self, name: str, value: Tensor, count: int) -> None:
+        """Log the mean of an epoch over all batches and ranks."""
+        self.log(name, value, on_step=False, on_epoch=True, batch_size=count, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """The optimizer, with its schedule over all steps of the training."""

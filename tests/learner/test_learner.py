@@ -465,13 +465,17 @@ if __name__ == "__main__":
 
     class Tell(pl.Callback):
         def on_validation_epoch_end(self, trainer, pl_module):
-            total = pl_module.all_gather(pl_module.confusion).sum()
+            total = trainer.strategy.reduce(pl_module.confusion, reduce_op="sum").sum()
             if trainer.is_global_zero:
                 print("pixels", int(total), flush=True)
+
+        def on_train_end(self, trainer, pl_module):
+            print("score", float(trainer.callback_metrics["valid_mean_iou"]), flush=True)
 
     trainer = pl.Trainer(
         accelerator="cpu", devices=2, strategy="ddp", max_epochs=1, logger=False,
         enable_checkpointing=False, enable_progress_bar=False, num_sanity_val_steps=0,
+        callbacks=[Tell()],
     )
     trainer.fit(module, data)
 """
@@ -492,3 +496,5 @@ def test_two_ranks_count_every_validation_pixel_once(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     pixels = int(made_scene(1).image.valid.sum())
     assert f"pixels {pixels}" in done.stdout
+    scores = {line for line in done.stdout.splitlines() if line.startswith("score")}
+    assert len(scores) == 1  # both ranks log the score of all pixels
