@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from geoseg.aoi import AOI
 from geoseg.classes import ClassMap
@@ -24,6 +24,15 @@ from geoseg.spec import FrozenMap, Spec
 from geoseg.window import Window
 
 _VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".fgb", ".parquet", ".geoparquet", ".kml")
+
+
+def _name_the_kind(labels: Any) -> Any:
+    if isinstance(labels, str):
+        raise ValueError(  # noqa: TRY004 - pydantic takes no TypeError
+            f"labels are given with their kind: {{type: raster, source: {labels}}} or "
+            f"{{type: vector, source: {labels}, class_by: COLUMN}}"
+        )
+    return labels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +59,7 @@ class Scene(Spec):
     """The scene's name in data sets, tables and file names."""
     image: RasterField
     """The pixels; plain text is the uri of a raster file."""
-    labels: LabelSource | None = None
+    labels: Annotated[LabelSource | None, BeforeValidator(_name_the_kind)] = None
     """The class ids; None for a scene that is only predicted."""
     aoi: VectorField | None = None
     """Polygons outside which pixels are ignored; plain text is the uri of a vector file."""
@@ -73,7 +82,8 @@ class Scene(Spec):
 
         Args:
             image: A raster file, the files of a mosaic, or any RasterSource.
-            labels: A raster of class ids, a vector file, or any LabelSource.
+            labels: A raster of class ids, a vector file, or any LabelSource. Where no polygon lies is
+                class 0 if there is one, else ignored.
             classes: The class map of the labels.
             class_by: For vector labels: the column with class names or ids.
             mapping: For raster labels: {value in the file: class id}.
@@ -81,7 +91,7 @@ class Scene(Spec):
             id: The scene's name; None: the image file's name without its suffix.
         """
         source = image if isinstance(image, RasterSource) else GeoTIFFSource(uri=image)
-        uris = source.uris if isinstance(source, GeoTIFFSource) else ()
+        uris = tuple(map(str, source.uris)) if isinstance(source, GeoTIFFSource) else ()
         if id is None and not uris:
             raise SceneError(f"a scene of {source!r} has no file to be named after; pass id=...")
         if isinstance(labels, str):
@@ -178,7 +188,14 @@ def _labels_of(
     if uri.lower().endswith(_VECTOR_SUFFIXES):
         if mapping is not None:
             raise SceneError(f"{uri}: `mapping` is for label rasters; vectors take class_by=...")
-        return VectorLabels(source=uri, classes=classes, class_by=class_by)  # type: ignore[arg-type]
+        # Without a class 0 there is no background: what no polygon covers is not known.
+        background = 0 if classes is None or 0 in classes.ids else None
+        return VectorLabels(
+            source=uri,  # type: ignore[arg-type]
+            classes=classes,
+            class_by=class_by,
+            background=background,
+        )
     if class_by is not None:
         raise SceneError(f"{uri}: `class_by` is for vector labels; rasters take mapping={{...}}")
     frozen = None if mapping is None else FrozenMap(mapping)

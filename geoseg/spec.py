@@ -240,8 +240,13 @@ class FrozenMap(Mapping[K, V]):
 def text_stands_for(tag: str) -> BeforeValidator:
     """For a field of a family: plain text is the `uri` of the kind with this tag."""
     return BeforeValidator(
-        lambda value: {"type": tag, "uri": value} if isinstance(value, str) else value
+        lambda value: {"type": tag, "uri": value} if isinstance(value, str | os.PathLike) else value
     )
+
+
+def _as_text(uri: Any) -> Any:
+    """A Path given in Python names a local file: there its text loses nothing."""
+    return os.fspath(uri) if isinstance(uri, os.PathLike) else uri
 
 
 def _against_base(uri: str, info: ValidationInfo) -> str:
@@ -252,7 +257,7 @@ def _against_base(uri: str, info: ValidationInfo) -> str:
     return str(Path(base) / uri)
 
 
-Uri = Annotated[str, AfterValidator(_against_base)]
+Uri = Annotated[str, BeforeValidator(_as_text), AfterValidator(_against_base)]
 """A local path, `/vsi...` path or URL as text (a Path would eat a slash of `s3://`)."""
 
 

@@ -175,3 +175,9 @@ def test_check_warns_where_no_polygon_lies_on_the_image():
     known = VectorLabels(source=far, classes=CLASSES, default_class="roof")
     with pytest.warns(UserWarning, match="none of the 1 features"):
         Scene(id="a", image=array_source(image()), labels=known).check()
+
+
+def test_vector_labels_of_classes_without_an_id_0_know_no_background():
+    classes = ClassMap.model_validate([{"id": 2, "name": "a"}, {"id": 3, "name": "b"}])
+    assert Scene.of("a.tif", "b.gpkg", classes=classes, class_by="k").labels.background is None
+    assert Scene.of("a.tif", "b.gpkg", classes=CLASSES, class_by="k").labels.background == 0

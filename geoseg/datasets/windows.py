@@ -51,6 +51,17 @@ def collate(items: Sequence[Item]) -> Item:
     return stacked
 
 
+def listed(scenes: Any) -> tuple[Scene, ...]:
+    """Scenes as a tuple.
+
+    Raises:
+        ConfigError: They are no list (a lone Scene would be taken apart field by field), or none.
+    """
+    if isinstance(scenes, Scene) or not scenes:
+        raise ConfigError("expected a list of at least one scene, as in [scene]")
+    return tuple(scenes)
+
+
 def scale_of(dtype: np.dtype[Any]) -> float:
     """What pixels of a dtype are multiplied with: unsigned integers go to [0, 1], others stay."""
     return 1.0 / np.iinfo(dtype).max if dtype.kind == "u" else 1.0
@@ -68,9 +79,7 @@ class WindowDataset(Dataset[Item]):
         self, scenes: Sequence[Scene], *, size: Size, normalize: bool, labels: bool
     ) -> None:
         """See the kinds for the arguments."""
-        if not scenes:
-            raise ConfigError("a data set of no scene; pass at least one")
-        self.scenes = tuple(scenes)
+        self.scenes = listed(scenes)
         self.size = pair(size)
         self.normalize = normalize
         self.labels = labels

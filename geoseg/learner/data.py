@@ -9,7 +9,9 @@ import pytorch_lightning as pl
 from torch import distributed as dist
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
+from geoseg.classes import ClassMap
 from geoseg.datasets import RandomWindowGeoDataset, SlidingWindowGeoDataset, collate
+from geoseg.learner.facts import DataFacts, check_labels, facts_of
 from geoseg.scene import Scene
 from geoseg.window import Size
 
@@ -49,6 +51,16 @@ class SegmentationData(pl.LightningDataModule):
         self.train, self.valid = train, valid
         self.size, self.length, self.batch_size = size, length, batch_size
         self.seed, self.workers = seed, workers
+
+    def check(self, classes: ClassMap) -> None:
+        """See that all scenes have labels of these classes; data sets are taken as they are."""
+        for samples in (self.train, self.valid):
+            if samples is not None and not isinstance(samples, Dataset):
+                check_labels(samples, classes)
+
+    def facts(self) -> DataFacts | None:
+        """Bands, dtype and statistics of the training scenes; None for a data set."""
+        return None if isinstance(self.train, Dataset) else facts_of(self.train)
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Batches of random windows, others in each epoch."""

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from geoseg.errors import BundleError
+from geoseg.classes import ClassMap
+from geoseg.datasets.windows import listed, scale_of
+from geoseg.errors import BundleError, ConfigError, SceneError
 from geoseg.scene import Scene
 from geoseg.sources.base import has_names
 from geoseg.sources.statistics import BandStatistics, RunningStatistics
@@ -54,6 +56,32 @@ def facts_of(scenes: Sequence[Scene]) -> DataFacts:
         statistics=statistics.result(),
         resolution_m=first.grid.ground_resolution,
     )
+
+
+def scaled_statistics(facts: DataFacts) -> tuple[list[float], list[float]]:
+    """(mean, deviation) of each band for images scaled to [0, 1]; a constant band is not divided."""
+    scale = scale_of(np.dtype(facts.dtype))
+    mean = [value * scale for value in facts.statistics.mean]
+    return mean, [value * scale if value > 0 else 1.0 for value in facts.statistics.std]
+
+
+def check_labels(scenes: Sequence[Scene], classes: ClassMap) -> None:
+    """See that scenes have labels of these classes.
+
+    Raises:
+        ConfigError: There is no scene, or a scene's class map is another one.
+        SceneError: A scene has no labels.
+    """
+    for scene in listed(scenes):
+        if scene.labels is None:
+            raise SceneError(f"scene {scene.id!r} has no labels to train on")
+        found = scene.labels.class_map
+        if (found.ids, found.names) != (classes.ids, classes.names):
+            raise ConfigError(
+                f"scene {scene.id!r}: its labels have the classes {list(found.names)} with ids "
+                f"{list(found.ids)}, but the model has {list(classes.names)} with ids "
+                f"{list(classes.ids)}; use one class map"
+            )
 
 
 def check_scene(facts: DataFacts, scene: Scene) -> None:

@@ -7,21 +7,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from geoseg.classes import ClassMap
-from geoseg.datasets.windows import scale_of
-from geoseg.errors import BundleError, ConfigError, SceneError
+from geoseg.errors import BundleError, SceneError
 from geoseg.labels.base import Labels, LabelStore
 from geoseg.labels.blend import Blend
 from geoseg.labels.evaluate import Evaluation, evaluate
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.learner.bundle import BundleInfo, load_bundle, save_bundle
 from geoseg.learner.data import Samples, SegmentationData
-from geoseg.learner.facts import DataFacts, check_scene, facts_of
+from geoseg.learner.facts import (
+    DataFacts,
+    check_labels,
+    check_scene,
+    facts_of,
+    scaled_statistics,
+)
 from geoseg.learner.fit import train_module
 from geoseg.learner.module import SegmentationModule
 from geoseg.learner.predict import predict
@@ -35,19 +39,22 @@ class Learner:
     """A model with its classes and its training, from scenes to maps."""
 
     def __init__(
-        self, classes: ClassMap, training: Training | None = None, model: nn.Module | None = None
+        self,
+        classes: ClassMap | Sequence[str],
+        training: Training | None = None,
+        model: nn.Module | None = None,
     ) -> None:
         """Nothing is built or read yet.
 
         Args:
-            classes: What the model tells apart.
+            classes: What the model tells apart; names get ids from 0.
             training: How it is trained; None: the defaults.
             model: A network of your own, (batch, channel, height, width) floats to logits (batch,
                 class, height, width). Given one, the learner predicts without a fit: with no
                 statistics, floats reach it unchanged and unsigned integers scaled to [0, 1].
                 A second fit goes on from its weights; a network by name starts anew.
         """
-        self.classes = classes
+        self.classes = classes if isinstance(classes, ClassMap) else ClassMap.of(*classes)
         self.training = training or Training()
         self.data: DataFacts | None = None
         self.history: list[dict[str, float]] = []
@@ -90,11 +97,12 @@ class Learner:
         if isinstance(train, Dataset):
             self.data, channels = None, int(train[0]["image"].shape[0])
         else:
-            for scene in [*train, *([] if valid is None or isinstance(valid, Dataset) else valid)]:
-                self._check_labels(scene)
+            check_labels(train, self.classes)
             self.data = facts_of(train)
-            for scene in [] if valid is None or isinstance(valid, Dataset) else valid:
-                check_scene(self.data, scene)
+            if valid is not None and not isinstance(valid, Dataset):
+                check_labels(valid, self.classes)
+                for scene in valid:
+                    check_scene(self.data, scene)
             channels = len(self.data.band_names)
         self._module = self._build(channels)
         data = SegmentationData(
@@ -216,7 +224,7 @@ class Learner:
         if self._model is not None:
             self.training = self.training.model_copy(update={"model": "custom"})
         options = self.training
-        mean, std = self._scaled_statistics()
+        mean, std = (None, None) if self.data is None else scaled_statistics(self.data)
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
             torch.manual_seed(options.seed)
             return SegmentationModule(
@@ -233,24 +241,4 @@ class Learner:
                 seed=options.seed,
                 mean=mean,
                 std=std,
-            )
-
-    def _scaled_statistics(self) -> tuple[list[float] | None, list[float] | None]:
-        """Mean and deviation in the units of images scaled to [0, 1]; a constant band stays 0."""
-        if self.data is None:
-            return None, None
-        scale = scale_of(np.dtype(self.data.dtype))
-        statistics = self.data.statistics
-        mean = [value * scale for value in statistics.mean]
-        return mean, [value * scale if value > 0 else 1.0 for value in statistics.std]
-
-    def _check_labels(self, scene: Scene) -> None:
-        if scene.labels is None:
-            raise SceneError(f"scene {scene.id!r} has no labels to train on")
-        found = scene.labels.class_map
-        if (found.ids, found.names) != (self.classes.ids, self.classes.names):
-            raise ConfigError(
-                f"scene {scene.id!r}: its labels have the classes {list(found.names)} with ids "
-                f"{list(found.ids)}, but the learner has {list(self.classes.names)} with ids "
-                f"{list(self.classes.ids)}; use one class map"
             )

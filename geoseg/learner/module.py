@@ -12,12 +12,16 @@ from torch import Tensor, nn
 from torch import distributed as dist
 
 from geoseg.classes import ClassMap
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, LabelError
 from geoseg.labels.metrics import mean_iou
 from geoseg.learner import augment, losses, models
+from geoseg.learner.data import SegmentationData
+from geoseg.learner.facts import scaled_statistics
 
 _IGNORED = 255
 """Channel of pixels that are not labelled."""
+_UNKNOWN = -1
+"""Channel of ids that no class has."""
 
 
 class SegmentationModule(pl.LightningModule):
@@ -33,13 +37,13 @@ class SegmentationModule(pl.LightningModule):
     std: Tensor
     """(channel, 1, 1), above 0."""
     channel_of: Tensor
-    """(256,) the channel of each class id; 255 for all others."""
+    """(256,) the channel of each class id; 255 of `ignore_id`, -1 of all others."""
     confusion: Tensor
     """(class, class) pixels of the running validation; rows are the truth."""
 
     def __init__(
         self,
-        classes: ClassMap | Sequence[str],
+        classes: ClassMap | Sequence[str | Mapping[str, Any]],
         in_channels: int = 3,
         *,
         model: str | nn.Module = "unet",
@@ -57,7 +61,7 @@ class SegmentationModule(pl.LightningModule):
         """Build the network.
 
         Args:
-            classes: The class map, or names of classes with ids from 0.
+            classes: The class map, names of classes with ids from 0, or records with `id` and `name`.
             in_channels: Channels of the image.
             model: A network by name, or a module from (batch, channel, height, width) to logits
                 (batch, class, height, width).
@@ -69,11 +73,29 @@ class SegmentationModule(pl.LightningModule):
             weight_decay: Of the optimizer.
             augmentation: See `geoseg.learner.augment`.
             seed: The augmentation follows from it, the epoch and the batch.
-            mean: One number a channel, in the units of scaled images; None: 0.
-            std: One number a channel, above 0; None: 1.
+            mean: One number a channel, in the units of scaled images; None: measured on the scenes of
+                a SegmentationData when a training begins, else 0.
+            std: One number a channel, above 0; None: the same way, else 1.
         """
         super().__init__()
-        self.classes = classes if isinstance(classes, ClassMap) else ClassMap.of(*classes)
+        self.classes = _class_map(classes)
+        self.save_hyperparameters(
+            {
+                "classes": [record.model_dump(mode="json") for record in self.classes.classes],
+                "in_channels": in_channels,
+                "model_options": dict(model_options or {}),
+                "loss": loss,
+                "optimizer": optimizer,
+                "schedule": schedule,
+                "lr": lr,
+                "weight_decay": weight_decay,
+                "augmentation": augmentation,
+                "seed": seed,
+                **({"model": model} if isinstance(model, str) else {}),
+            },
+            logger=False,
+        )
+        self._measured = mean is not None or std is not None
         if isinstance(model, str):
             model = models.build(model, in_channels, len(self.classes), **(model_options or {}))
         self.network = model
@@ -85,9 +107,28 @@ class SegmentationModule(pl.LightningModule):
         self.register_buffer("mean", _per_channel(mean, in_channels, 0.0))
         self.register_buffer("std", _per_channel(std, in_channels, 1.0))
         channels = torch.from_numpy(self.classes.channel_table()).long()
+        channels[channels == _IGNORED] = _UNKNOWN
+        channels[self.classes.ignore_id] = _IGNORED
         self.register_buffer("channel_of", channels, persistent=False)
         confusion = torch.zeros(len(self.classes), len(self.classes), dtype=torch.int64)
         self.register_buffer("confusion", confusion, persistent=False)
+
+    def setup(self, stage: str) -> None:
+        """Before a training: compare classes with the scenes, and measure them where none was given.
+
+        Raises:
+            ConfigError: Classes or bands of the scenes are not those of the module.
+            SceneError: A scene has no labels.
+        """
+        data = getattr(self.trainer, "datamodule", None)
+        if stage != "fit" or not isinstance(data, SegmentationData):
+            return
+        data.check(self.classes)
+        if self._measured or (facts := data.facts()) is None:
+            return
+        mean, std = scaled_statistics(facts)
+        self.mean.copy_(_per_channel(mean, len(self.mean), 0.0))
+        self.std.copy_(_per_channel(std, len(self.std), 1.0))
 
     def forward(self, image: Tensor, valid: Tensor | None = None) -> Tensor:
         """Logits of a batch.
@@ -99,8 +140,7 @@ class SegmentationModule(pl.LightningModule):
         Returns:
             (batch, class, height, width), in the order of `classes`.
         """
-        logits: Tensor = self.network(self.normalized(image, valid))
-        return logits
+        return self._logits(self.normalized(image, valid))
 
     def normalized(self, image: Tensor, valid: Tensor | None = None) -> Tensor:
         """Float images of mean 0 and deviation 1, and 0 where not valid."""
@@ -115,8 +155,8 @@ class SegmentationModule(pl.LightningModule):
         )
         batch = {**batch, "image": self.normalized(batch["image"], batch["valid"])}
         batch = self.augmentation(batch, generator)
-        logits: Tensor = self.network(batch["image"])
-        loss = self.loss(logits, self.channel_of[batch["mask"]], batch["valid"])
+        logits = self._logits(batch["image"])
+        loss = self.loss(logits, self._target(batch["mask"]), batch["valid"])
         self._log_mean("train_loss", loss, len(logits))
         return loss
 
@@ -127,7 +167,7 @@ class SegmentationModule(pl.LightningModule):
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:  # noqa: ARG002
         """Add a batch to the confusion matrix, and log its loss."""
         logits = self(batch["image"], batch["valid"])
-        target = self.channel_of[batch["mask"]]
+        target = self._target(batch["mask"])
         loss = self.loss(logits, target, batch["valid"])
         self._log_mean("valid_loss", loss, len(logits))
         kept = batch["valid"] & (target != _IGNORED)
@@ -142,6 +182,29 @@ class SegmentationModule(pl.LightningModule):
             dist.all_reduce(confusion)
         iou = mean_iou(confusion.cpu().numpy())
         self.log("valid_mean_iou", float("nan") if iou is None else iou, sync_dist=True)
+
+    def _logits(self, normal: Tensor) -> Tensor:
+        """What the network makes of normalised images, seen to have the right shape."""
+        logits: Any = self.network(normal)
+        expected = (len(normal), len(self.classes), *normal.shape[2:])
+        if not isinstance(logits, Tensor) or tuple(logits.shape) != expected:
+            got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise ConfigError(
+                f"the network gives {got}, expected a tensor {expected}: (batch, class, height, width) "
+                f"logits of {len(self.classes)} classes at the size of the image"
+            )
+        return logits
+
+    def _target(self, mask: Tensor) -> Tensor:
+        """The channel of each class id of a mask."""
+        target = self.channel_of[mask]
+        if (target == _UNKNOWN).any():
+            ids = sorted(set(mask[target == _UNKNOWN].tolist()))
+            raise LabelError(
+                f"a mask holds the ids {ids[:8]}, expected those of {list(self.classes.names)}: "
+                f"{list(self.classes.ids)}, or {self.classes.ignore_id} for ignored"
+            )
+        return target
 
     def _log_mean(self, name: str, value: Tensor, count: int) -> None:
         """Log the mean of an epoch over all batches and ranks."""
@@ -169,6 +232,13 @@ class SegmentationModule(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def _class_map(classes: ClassMap | Sequence[str | Mapping[str, Any]]) -> ClassMap:
+    if isinstance(classes, ClassMap):
+        return classes
+    records = [c if isinstance(c, str) else dict(c) for c in classes]
+    return ClassMap.model_validate({"classes": records})
 
 
 def scaled_to_unit(image: Tensor) -> Tensor:

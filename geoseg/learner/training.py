@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from geoseg.labels.blend import Blend
 from geoseg.spec import FrozenMap, Spec
 
 Pixels = Annotated[int, Field(ge=1)]
 PixelSize = Pixels | tuple[Pixels, Pixels]
+
+
+MODELS = ("custom", "unet")
+"""Networks that a training can name; "custom" is a module given in Python."""
+LOSSES = ("cross_entropy", "dice")
+"""Losses that a training can name, or add up with a plus sign between."""
 
 
 class Training(Spec):
@@ -46,6 +52,24 @@ class Training(Spec):
     """Weights, windows and augmentation follow from it."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that read windows; 0 reads in this one."""
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, name: str) -> str:
+        if name not in MODELS:
+            raise ValueError(f"there is no model {name!r}; known: {', '.join(MODELS)}")
+        return name
+
+    @field_validator("loss")
+    @classmethod
+    def _known_losses(cls, names: str) -> str:
+        for name in names.split("+"):
+            if name.strip() not in LOSSES:
+                raise ValueError(
+                    f"there is no loss {name.strip()!r}; known: {', '.join(LOSSES)}, and sums such as "
+                    "'cross_entropy+dice'"
+                )
+        return names
 
 
 class Prediction(Spec):

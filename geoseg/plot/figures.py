@@ -24,6 +24,8 @@ _SIDE = 4.0
 """Inches of a panel's longer side."""
 _LEGEND_INCHES = 2.6
 """Width of an entry of the legend, about."""
+_LEGEND_ROW = 0.25
+"""Height of a row of the legend."""
 _KM = 1000.0
 
 
@@ -176,6 +178,8 @@ def _legend(figure: Figure, entries: Sequence[tuple[str, Color]]) -> None:
 
     patches = [Patch(color=_hex(color), label=name) for name, color in entries]
     columns = max(int(figure.get_figwidth() / _LEGEND_INCHES), 1)
+    rows = -(-len(patches) // columns)
+    figure.set_figheight(figure.get_figheight() + _LEGEND_ROW * max(rows - 1, 0))
     figure.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), columns))
 
 

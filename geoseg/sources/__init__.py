@@ -1,7 +1,14 @@
 """Pixels and features: every kind of source is known once this package is imported."""
 
 from geoseg.sources.array import ArraySource
-from geoseg.sources.base import Chip, RasterSource, VectorSource
+from geoseg.sources.base import (
+    Chip,
+    RasterField,
+    RasterSource,
+    VectorField,
+    VectorSource,
+    read_clipped,
+)
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.vector import FileVectorSource, FrameSource
 from geoseg.sources.warp import WarpedSource
@@ -12,7 +19,10 @@ __all__ = [
     "FileVectorSource",
     "FrameSource",
     "GeoTIFFSource",
+    "RasterField",
     "RasterSource",
+    "VectorField",
     "VectorSource",
     "WarpedSource",
+    "read_clipped",
 ]

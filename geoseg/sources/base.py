@@ -35,6 +35,9 @@ class RasterSource(Tagged):
     A kind of your own needs a tag and four members:
 
     ```python
+    from geoseg.sources import Chip, RasterSource, read_clipped
+
+
     class Checkerboard(RasterSource):
         type: Literal["checkerboard"] = "checkerboard"
         side: int = 64

@@ -288,7 +288,9 @@ def test_scenes_that_do_not_fit_together_are_errors(files):
     odd = scene.model_copy(update={"labels": named, "id": "c"})
     with pytest.raises(SceneError, match="class map"):
         SlidingWindowGeoDataset([scene, odd], 8)
-    with pytest.raises(ConfigError, match="no scene"):
+    with pytest.raises(ConfigError, match="at least one scene"):
+        SlidingWindowGeoDataset(scene, 8)
+    with pytest.raises(ConfigError, match="at least one scene"):
         SlidingWindowGeoDataset([], 8)
 
 

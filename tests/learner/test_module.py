@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import jaccard_score
 
 from geoseg.classes import ClassMap
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, LabelError, SceneError
 from geoseg.grid import Grid
 from geoseg.labels.sources import RasterLabels
 from geoseg.learner import SegmentationData, SegmentationModule
@@ -127,3 +127,49 @@ def test_nan_where_not_valid_stays_out_of_the_network():
     image[0, 0, 2, 3] = torch.nan
     valid = ~torch.isnan(image[:, 0])
     assert torch.isfinite(module.normalized(image, valid)).all()
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:.*many workers.*")
+def test_without_statistics_it_measures_the_training_scenes_itself():
+    module = small_module()
+    scenes = [scene(0), scene(1)]
+    quiet_trainer(max_epochs=1).fit(
+        module, SegmentationData(scenes, [scene(2)], size=16, length=4, batch_size=4)
+    )
+    pixels = np.concatenate([s.image.data[s.image.valid] for s in scenes]) / 65535
+    assert float(module.mean) == pytest.approx(pixels.mean(), rel=1e-5)
+    assert float(module.std) == pytest.approx(pixels.std(), rel=1e-5)
+
+
+def test_scenes_of_other_classes_or_without_labels_are_refused_before_a_training():
+    other = SegmentationModule(["a", "b"], 1, model_options={"width": 4, "depth": 2})
+    with pytest.raises(ConfigError, match="one class map"):
+        quiet_trainer(max_epochs=1).fit(other, SegmentationData([scene(0)], size=16, length=4))
+    bare = scene(0).model_copy(update={"labels": None})
+    with pytest.raises(SceneError, match="no labels"):
+        quiet_trainer(max_epochs=1).fit(small_module(), SegmentationData([bare], size=16, length=4))
+
+
+def test_a_network_of_another_shape_and_ids_of_no_class_are_told():
+    image, valid = torch.rand(1, 1, 8, 8), torch.ones(1, 8, 8, dtype=torch.bool)
+    wrong = SegmentationModule(CLASSES, 1, model=torch.nn.Conv2d(1, 3, 1))
+    with pytest.raises(ConfigError, match="2 classes"):
+        wrong(image, valid)
+    batch = {"image": image, "valid": valid, "mask": torch.full((1, 8, 8), 7)}
+    module = small_module()
+    module.log = lambda *_, **__: None
+    with pytest.raises(LabelError, match=r"ids \[7\]"):
+        module.training_step(batch, 0)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:.*many workers.*")
+def test_lightning_can_load_its_own_checkpoint(tmp_path):
+    module = small_module()
+    trainer = quiet_trainer(max_epochs=1)
+    trainer.fit(module, SegmentationData([scene(0)], [scene(1)], size=16, length=4, batch_size=4))
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    again = SegmentationModule.load_from_checkpoint(tmp_path / "last.ckpt")
+    assert again.classes.ids == CLASSES.ids
+    image = torch.rand(1, 1, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(again.eval()(image), module.eval()(image))
