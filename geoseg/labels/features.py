@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from geoseg.errors import LabelError
 from geoseg.grid import Grid
 from geoseg.labels.base import Ids
 from geoseg.labels.values import listed
-from geoseg.sources.cache import remember
+from geoseg.sources.cache import Cache
 from geoseg.window import Window
 
 if TYPE_CHECKING:
@@ -25,11 +26,16 @@ _STRIP = 256
 _SHOWN = 8
 """How many values an error lists."""
 
+_burned = Cache(limit_bytes=64 << 20, least=3)
+"""Strips of all scenes: enough for the windows of one row, and for whole scenes that are small."""
+
 
 class Strips:
     """Class ids of a whole grid, burned by strips of 256 rows when one is first asked for.
 
-    Strips are kept as long as memory allows, so windows in any order never burn the whole grid twice.
+    Of all scenes together the strips used last are kept, 64 MiB of them: windows from top to bottom
+    burn each strip once at flat memory, windows in any order do so where the scene is that small.
+    They go with this object.
     """
 
     def __init__(self, edges: Edges, grid: Grid, *, fill: int) -> None:
@@ -43,6 +49,10 @@ class Strips:
         self._edges = edges
         self._shape = grid.shape
         self._fill = fill
+        # Strips are kept under this, not under the object: they must not keep its polygons alive.
+        self._token = object()
+        count = -(-grid.height // _STRIP)
+        weakref.finalize(self, _let_go, self._token, count).atexit = False
 
     @property
     def nbytes(self) -> int:
@@ -63,9 +73,8 @@ class Strips:
         return ids
 
     def _strip(self, number: int) -> Ids:
-        # The key holds this object itself: what it was made from, and when, belongs to it.
-        return remember(
-            ("label strip", self, number),
+        return _burned.remember(
+            (self._token, number),
             lambda: self._burn(number * _STRIP),
             nbytes=lambda strip: strip.nbytes,
         )
@@ -74,6 +83,11 @@ class Strips:
         height, width = self._shape
         rows = top, min(top + _STRIP, height)
         return burn(self._edges, rows=rows, columns=(0, width), fill=self._fill)
+
+
+def _let_go(token: object, count: int) -> None:
+    """Drop the strips of what is gone."""
+    _burned.drop((token, number) for number in range(count))
 
 
 def class_id(value: Any, classes: ClassMap) -> int | None:

@@ -50,16 +50,17 @@ class Cache:
             make: Makes the value, by one thread at a time; it may remember values of other keys.
             nbytes: The size of the value.
         """
+        value: T
         with _lock:
-            found = self._find(key)
-            making = found or _making.setdefault((self, *key), threading.RLock())
-        if found:
-            return found[0]  # type: ignore[no-any-return]
+            if key in self._entries:
+                value = self._use(key)
+                return value
+            making = _making.setdefault((self, *key), threading.RLock())
         with making:
             with _lock:
-                found = self._find(key)  # another thread has made it meanwhile
-            if found:
-                return found[0]  # type: ignore[no-any-return]
+                if key in self._entries:  # another thread has made it meanwhile
+                    value = self._use(key)
+                    return value
             value = make()
             self._keep(key, value, nbytes(value) + _ENTRY_BYTES)
         return value
@@ -77,11 +78,9 @@ class Cache:
             self._entries.clear()
             self._total = 0
 
-    def _find(self, key: Key) -> tuple[Any, int] | None:
-        found = self._entries.get(key)
-        if found is not None:
-            self._entries.move_to_end(key)
-        return found
+    def _use(self, key: Key) -> Any:
+        self._entries.move_to_end(key)
+        return self._entries[key][0]
 
     def _keep(self, key: Key, value: Any, size: int) -> None:
         with _lock:
@@ -143,7 +142,7 @@ def _after_fork_in_parent() -> None:
 
 def _after_fork_in_child() -> None:
     # The threads that were making values are not in the child; what is made already stays good.
-    global _lock, _making  # noqa: PLW0603
+    global _lock, _making
     _lock, _making = threading.RLock(), WeakValueDictionary()
 
 

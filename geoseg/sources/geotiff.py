@@ -13,10 +13,13 @@ from rasterio.enums import ColorInterp, MaskFlags
 from geoseg.errors import GridError, SourceError
 from geoseg.grid import Grid
 from geoseg.sources.base import Chip, RasterSource, fill_around
-from geoseg.sources.cache import remember
+from geoseg.sources.cache import drop, remember, stamp
 from geoseg.sources.handles import GDAL_ERRORS, open_raster
 from geoseg.spec import Uri
 from geoseg.window import Window
+
+_STAMPED = 16
+"""Files of a mosaic that are looked at for changes at every use; a stat of thousands takes too long."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,11 @@ class _File:
     """The band that hides pixels of the others where it is 0."""
     mixed: bool
     """Whether the bands differ in dtype, so that rasterio reads them one by one only."""
+    stamp: tuple[int, int] | None
+    """The state of the file when this was found."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Layout:
     """One file, or several on a common grid."""
 
@@ -46,6 +51,15 @@ class _Layout:
     band_names: tuple[str, ...]
     dtype: np.dtype[Any]
     files: tuple[_File, ...]
+    edges: NDArray[np.int64]
+    """(4, file) first row, first column, one past the last row, one past the last column."""
+
+    def meeting(self, window: Window) -> list[_File]:
+        """The files that share pixels with a window, in their order."""
+        top, left, bottom, right = self.edges
+        meets = (top < window.row_stop) & (left < window.col_stop)
+        meets &= (bottom > window.row) & (right > window.col)
+        return [self.files[i] for i in np.flatnonzero(meets)]
 
 
 def _nan_as_text(value: Any) -> Any:
@@ -58,8 +72,11 @@ class GeoTIFFSource(RasterSource):
 
     Several files are one mosaic: same CRS, resolution, bands and dtype, whole-pixel offsets; where
     they overlap the first listed valid pixel wins. A pixel is valid where no band that is read holds
-    nodata or NaN and no alpha band or mask hides it. A picture without georeference gets the identity
-    as its grid.
+    nodata, NaN or infinity and no alpha band or mask hides it. A picture without georeference gets the
+    identity as its grid.
+
+    A local file that changes on disk is read anew. Of a mosaic, a change of the first 16 files is
+    noticed at once, of the others when a window that meets them is read, or by `check`.
 
     Raises (when read or checked, not when made):
         SourceError: A file is missing, is no raster, is damaged, or lacks a band.
@@ -96,7 +113,7 @@ class GeoTIFFSource(RasterSource):
 
     def read(self, window: Window) -> Chip:
         """The pixels of a window; see RasterSource."""
-        layout = self._layout
+        layout, files = self._meeting(window)
         if len(layout.files) == 1:
             file = layout.files[0]
             if layout.grid.whole.contains(window):
@@ -108,12 +125,12 @@ class GeoTIFFSource(RasterSource):
                 layout.dtype,
                 lambda part: _read_file(file, part, layout.dtype),
             )
-        return _read_mosaic(layout, window)
+        return _read_mosaic(layout, files, window)
 
     def check(self) -> None:
         """Open every file and read one of its pixels; see RasterSource."""
-        layout = self._layout
-        for file in layout.files:
+        layout, files = self._meeting(self.grid.whole)
+        for file in files:
             _read_file(file, Window(0, 0, 1, 1), layout.dtype)
 
     @property
@@ -121,9 +138,22 @@ class GeoTIFFSource(RasterSource):
         return remember(
             ("geotiff layout", self),
             lambda: _lay_out(self),
-            files=self.uris,
+            files=self.uris[:_STAMPED],
             nbytes=lambda layout: 1000 * len(layout.files),
         )
+
+    def _meeting(self, window: Window) -> tuple[_Layout, list[_File]]:
+        """The layout, and the files a window meets, none of them changed since it was made."""
+        layout = self._layout
+        if len(layout.files) == 1:
+            return layout, list(layout.files)
+        files = layout.meeting(window)
+        many = len(layout.files) > _STAMPED
+        if many and any(stamp(file.uri) != file.stamp for file in files):
+            drop(("geotiff layout", self), files=self.uris[:_STAMPED])
+            layout = self._layout
+            files = layout.meeting(window)
+        return layout, files
 
 
 def _lay_out(source: GeoTIFFSource) -> _Layout:
@@ -160,7 +190,8 @@ def _lay_out(source: GeoTIFFSource) -> _Layout:
         for (_, file, _, _), window in zip(parts, windows, strict=True)
     )
     grid = grids[0] if len(grids) == 1 else first_grid.crop(around)
-    return _Layout(grid, first_names, first_dtype, files)
+    edges = np.array([(w.row, w.col, w.row_stop, w.col_stop) for w in (f.window for f in files)])
+    return _Layout(grid, first_names, first_dtype, files, np.ascontiguousarray(edges.T))
 
 
 def _around(windows: list[Window]) -> Window:
@@ -174,9 +205,11 @@ def _describe(
     uri: str, source: GeoTIFFSource
 ) -> tuple[Grid, _File, tuple[str, ...], np.dtype[Any]]:
     """Grid, file (its place still to be found), band names and dtype of one file."""
+    state = stamp(uri)  # before it is opened: what changes after that is noticed
     dataset = open_raster(uri)
     try:
-        return _describe_open(uri, dataset, source)
+        grid, file, names, dtype = _describe_open(uri, dataset, source)
+        return grid, replace(file, stamp=state), names, dtype
     except GDAL_ERRORS as error:
         raise SourceError(
             f"{uri}: its header cannot be read: {error}; the file is truncated or damaged, copy it again"
@@ -207,6 +240,7 @@ def _describe_open(
         masks=_bands_with_masks(dataset, bands, nodata_given=given is not None),
         alpha=_alpha_over(dataset, bands),
         mixed=len(set(dtypes)) > 1,
+        stamp=None,
     )
     names = tuple(names[band - 1] for band in bands)
     return Grid.of_dataset(dataset), file, names, np.result_type(*dtypes)
@@ -287,26 +321,26 @@ def _read_file(file: _File, window: Window, dtype: np.dtype[Any]) -> Chip:
 def _hide_missing(valid: NDArray[np.bool_], band: NDArray[Any], missing: float | None) -> None:
     """Clear what is no measurement in a band."""
     if np.issubdtype(band.dtype, np.inexact):
-        valid &= ~np.isnan(band)
+        valid &= np.isfinite(band)
     if missing is not None and _can_hold(band.dtype, missing):
         valid &= band != band.dtype.type(missing)
 
 
 def _can_hold(dtype: np.dtype[Any], number: float) -> bool:
     """Whether a band of this dtype can hold the number: -9999 in a byte raster marks nothing."""
-    if np.isnan(number):
-        return False  # NaN is never valid anyway
+    if not np.isfinite(number):
+        return False  # NaN and infinity are never valid anyway
     if np.issubdtype(dtype, np.inexact):
-        return bool(np.isinf(number) or abs(number) <= float(np.finfo(dtype).max))
+        return abs(number) <= float(np.finfo(dtype).max)
     limits = np.iinfo(dtype)
     return float(number).is_integer() and limits.min <= number <= limits.max
 
 
-def _read_mosaic(layout: _Layout, window: Window) -> Chip:
-    """The first listed valid pixel at each place."""
+def _read_mosaic(layout: _Layout, files: list[_File], window: Window) -> Chip:
+    """The first listed valid pixel at each place; `files` are those that the window meets."""
     data = np.zeros((len(layout.band_names), *window.shape), layout.dtype)
     valid = np.zeros(window.shape, bool)
-    for file in layout.files:
+    for file in files:
         part = window.intersection(file.window)
         if part is None:
             continue

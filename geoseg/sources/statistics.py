@@ -46,7 +46,9 @@ class RunningStatistics:
         The sums are joined as in Chan, Golub and LeVeque, "Algorithms for computing the sample
         variance", 1983: no difference of large numbers.
         """
-        for window in sliding(valid.shape, _SIDE, edge="pad"):
+        if not valid.size:
+            return
+        for window in sliding((valid.shape[0], valid.shape[1]), _SIDE, edge="pad"):
             inside = valid[window.slices]
             count = int(np.count_nonzero(inside))
             if not count:

@@ -230,6 +230,17 @@ def test_a_new_output_replaces_the_old_one_with_its_sidecars_and_open_handles(tm
     assert names_in(tmp_path) == ["out.tif"]
 
 
+def test_labels_whose_file_was_replaced_by_one_of_another_size_are_an_error(tmp_path):
+    path = tmp_path / "out.tif"
+    labels = write(path, PICTURE, random_ids(PICTURE.shape)).read()
+    write(path, GRID, random_ids(GRID.shape))
+
+    with pytest.raises(
+        StoreError, match=r"out\.tif: was replaced .* 1300 x 1100 px, expected 70 x 50"
+    ):
+        labels.read(Window(0, 0, 70, 50))
+
+
 def _run_with_file_size_limit(path, limit, *, cog):
     """Write random bytes in a process whose files may not grow past a limit, like on a full disk."""
     code = f"""

@@ -1,5 +1,6 @@
 import os
 import pickle
+import weakref
 from typing import Any, Literal
 
 import geopandas as gpd
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from pyproj import Transformer
 from rasterio.features import rasterize
 
+from geoseg.burn import Edges
 from geoseg.classes import ClassMap
 from geoseg.errors import GridError, LabelError
 from geoseg.grid import Grid
@@ -20,6 +22,7 @@ from geoseg.labels.base import LabelSource
 from geoseg.labels.sources import RasterLabels, SourceLabels, VectorLabels
 from geoseg.sources.array import ArraySource
 from geoseg.sources.base import VectorSource
+from geoseg.sources.cache import Cache, forget
 from geoseg.sources.vector import FrameSource
 from geoseg.sources.warp import WarpedSource
 from geoseg.window import Window, sliding
@@ -578,6 +581,60 @@ def test_a_window_of_a_huge_grid_burns_its_own_strips_only(monkeypatch):
     assert burned == [(256, 512), (512, 768)]
     labels.read(huge, Window(1_000_001, 0, 2, 5))
     assert burned[2:] == [(999_936, 1_000_003)]
+
+
+@pytest.fixture
+def burned(monkeypatch):
+    """The (first, stop) rows of each strip that is burned; three strips of LARGE are kept."""
+    forget()  # edge tables of equal labels
+    log, burn = [], features.burn
+    monkeypatch.setattr(features, "_burned", Cache(limit_bytes=3 * (256 * 433 + 1000)))
+    monkeypatch.setattr(
+        features,
+        "burn",
+        lambda *args, rows, **rest: log.append(rows) or burn(*args, rows=rows, **rest),
+    )
+    return log
+
+
+def test_windows_in_any_order_burn_each_strip_of_a_small_scene_once(burned):
+    labels = VectorLabels(source=FrameSource(frame=blobs(50)), classes=CLASSES, class_by="code")
+    for window in random_windows(LARGE, 60):
+        labels.read(LARGE, window)
+    assert sorted(burned) == [(0, 256), (256, 512), (512, 700)]
+
+
+def test_windows_from_top_to_bottom_burn_a_tall_scene_once_at_flat_memory(burned):
+    tall = Grid(crs=UTM, transform=LARGE.transform, height=5000, width=433)
+    labels = VectorLabels(source=FrameSource(frame=blobs(50)), classes=CLASSES, class_by="code")
+    for window in sliding(tall, 200, stride=150):
+        labels.read(tall, window)
+        assert len(features._burned) <= 3
+    assert burned == [(row, min(row + 256, 5000)) for row in range(0, 5000, 256)]
+
+
+def test_strips_take_no_more_than_64_mib_unless_three_take_more():
+    assert features._burned._limit == 64 * 2**20
+    assert features._burned._least == 3
+
+
+def test_strips_and_polygons_go_when_the_edge_table_is_dropped(burned, monkeypatch):
+    gone = []
+    of = Edges.of
+
+    def watched(*args, **options):
+        edges = of(*args, **options)
+        weakref.finalize(edges, gone.append, "edges")
+        return edges
+
+    monkeypatch.setattr(Edges, "of", watched)
+    labels = VectorLabels(source=FrameSource(frame=blobs(50)), classes=CLASSES, class_by="code")
+    labels.read(LARGE, LARGE.whole)
+    assert len(features._burned) == 3
+    assert gone == []
+    forget()
+    assert len(features._burned) == 0
+    assert gone == ["edges"]
 
 
 def test_labels_are_made_anew_when_the_file_changes(tmp_path):

@@ -14,7 +14,10 @@ from rasterio.enums import ColorInterp as Color
 
 from geoseg.errors import GridError, SourceError
 from geoseg.grid import Grid
+from geoseg.sources import cache, geotiff, handles
+from geoseg.sources.cache import remember, stamp
 from geoseg.sources.geotiff import GeoTIFFSource
+from geoseg.sources.handles import open_raster
 from geoseg.window import Window
 
 HEIGHT, WIDTH = 37, 53
@@ -301,12 +304,13 @@ def test_a_pixel_is_valid_where_no_band_that_is_read_holds_nodata(write_raster, 
 
 
 @pytest.mark.parametrize("nodata", [None, math.nan, -9999])
-def test_nan_is_never_valid(write_raster, nodata):
+def test_nan_and_infinity_are_never_valid(write_raster, nodata):
     array = noise(dtype="float32")
     array[0, :9] = np.nan
+    array[2, 20, 30:], array[1, 21] = np.inf, -np.inf
     array[1, :, :4] = -9999
     uri = write_raster("a.tif", array, nodata=nodata)
-    valid = ~np.isnan(array).any(axis=0)
+    valid = ~(np.isnan(array) | np.isinf(array)).any(axis=0)
     if nodata == -9999:
         valid[:, :4] = False
 
@@ -665,6 +669,75 @@ def test_the_grid_and_bands_of_a_changed_file_are_found_anew(write_raster):
     assert source.band_names == ("x", "y")
     assert source.grid.shape == (5, 9)
     assert_reads(source, array, np.ones((5, 9), bool), Window(0, 0, 5, 9))
+
+
+def columns_of(write_raster, count):
+    """Files of 3 x 2 pixels side by side, each full of its own number."""
+    return tuple(
+        write_raster(
+            f"{i}.tif",
+            np.full((3, 2), i, "uint8"),
+            transform=UTM @ Affine.translation(2 * i, 0),
+        )
+        for i in range(count)
+    )
+
+
+def test_a_read_asks_the_cache_once_and_looks_at_few_files(write_raster, monkeypatch):
+    uris = columns_of(write_raster, 40)
+    asked, looked = [], []
+    for module in (cache, geotiff, handles):
+        monkeypatch.setattr(module, "stamp", lambda uri: looked.append(uri) or stamp(uri))
+    monkeypatch.setattr(
+        geotiff, "remember", lambda *args, **rest: asked.append(args[0]) or remember(*args, **rest)
+    )
+    for source, window, most in (
+        (GeoTIFFSource(uri=uris[3]), Window(0, 0, 3, 2), 2),
+        (GeoTIFFSource(uri=uris[3]), Window(-1, 0, 3, 2), 2),
+        (GeoTIFFSource(uri=uris), Window(0, 61, 3, 2), 16 + 4),
+    ):
+        source.read(window)
+        asked.clear()
+        looked.clear()
+        source.read(window)
+
+        assert len(asked) == 1
+        assert len(looked) <= most
+
+
+def test_a_window_of_a_large_mosaic_opens_the_files_it_meets_only(write_raster, monkeypatch):
+    source = GeoTIFFSource(uri=columns_of(write_raster, 40))
+    assert source.grid.shape == (3, 80)
+    opened = []
+    monkeypatch.setattr(
+        geotiff, "open_raster", lambda uri: opened.append(Path(uri).name) or open_raster(uri)
+    )
+    data = source.read(Window(1, 9, 1, 4)).data
+
+    np.testing.assert_array_equal(data, [[[4, 5, 5, 6]]])
+    assert opened == ["4.tif", "5.tif", "6.tif"]
+    assert not source.read(Window(0, 80, 3, 5)).valid.any()
+    assert len(opened) == 3
+
+
+@pytest.mark.parametrize("number", [2, 30])
+def test_any_file_of_a_large_mosaic_may_change(write_raster, number):
+    uris = columns_of(write_raster, 40)
+    source = GeoTIFFSource(uri=uris)
+    window = Window(0, 2 * number, 3, 2)
+    assert (source.read(window).data == number).all()
+
+    place = UTM @ Affine.translation(2 * number, 0)
+    write_raster(f"{number}.tif", np.full((5, 2), 99, "uint8"), transform=place)
+    os.utime(uris[number], ns=(1, 1))
+    assert (source.read(window).data == 99).all()
+    assert source.grid.shape == (5, 80)
+
+    Path(uris[number]).unlink()
+    with pytest.raises(SourceError, match=rf"{number}\.tif: no such file"):
+        source.read(window)
+    with pytest.raises(SourceError, match=rf"{number}\.tif: no such file"):
+        source.check()
 
 
 def test_a_deleted_file_is_missed(write_raster):

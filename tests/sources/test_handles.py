@@ -3,6 +3,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -197,13 +198,64 @@ def test_the_block_cache_is_bounded_inside_and_as_before_outside():
 
     with block_cache(12_345_678):
         assert get_gdal_config("GDAL_CACHEMAX") == 12_345_678
-        with block_cache(1_000_000):
-            assert get_gdal_config("GDAL_CACHEMAX") == 1_000_000
+        with block_cache(1_000_000):  # less than is wanted around it
+            assert get_gdal_config("GDAL_CACHEMAX") == 12_345_678
+        with block_cache(23_456_789):
+            assert get_gdal_config("GDAL_CACHEMAX") == 23_456_789
         assert get_gdal_config("GDAL_CACHEMAX") == 12_345_678
     assert get_gdal_config("GDAL_CACHEMAX") == before
     with pytest.raises(KeyError), block_cache(1_000_000):
         raise KeyError
     assert get_gdal_config("GDAL_CACHEMAX") == before
+
+
+@pytest.mark.parametrize("sizes", [(1_000_000, 2_000_000), (2_000_000, 1_000_000)])
+def test_the_block_cache_is_as_before_when_threads_leave_in_the_order_they_came(sizes):
+    before, sizes_seen = get_gdal_config("GDAL_CACHEMAX"), []
+    inside, leave = threading.Event(), threading.Event()
+
+    def first():
+        with block_cache(sizes[0]):
+            inside.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert inside.wait(10)
+    with block_cache(sizes[1]):
+        sizes_seen.append(get_gdal_config("GDAL_CACHEMAX"))
+        leave.set()
+        thread.join()
+        sizes_seen.append(get_gdal_config("GDAL_CACHEMAX"))
+
+    assert sizes_seen == [2_000_000, sizes[1]]
+    assert get_gdal_config("GDAL_CACHEMAX") == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_child_does_not_keep_to_bounds_of_threads_that_it_lacks():
+    before = get_gdal_config("GDAL_CACHEMAX")
+    inside, leave = threading.Event(), threading.Event()
+
+    def elsewhere():
+        with block_cache(7_000_000):
+            inside.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    assert inside.wait(10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
+        child = os.fork()
+    if not child:
+        with block_cache(1_000_000):
+            bounded = get_gdal_config("GDAL_CACHEMAX")
+        os._exit((bounded, get_gdal_config("GDAL_CACHEMAX")) != (1_000_000, before))
+    leave.set()
+    thread.join()
+
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_pixels_are_the_same_with_the_smallest_block_cache(scene):

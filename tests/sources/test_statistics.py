@@ -1,4 +1,5 @@
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -33,6 +34,35 @@ def test_small_spread_on_a_large_offset_is_kept():
         running.update(data[:, rows : rows + 20], np.ones((20, 50), bool))
 
     assert running.result().std == pytest.approx((data.std(),), rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32", "float64"])
+def test_wide_blocks_take_little_memory_and_the_statistics_stay_numpys(dtype):
+    random = np.random.default_rng(1)
+    data = random.integers(0, 1000, (2, 300, 9001)).astype(dtype)
+    valid = random.random((300, 9001)) > 0.1
+    running = RunningStatistics(bands=2)
+    tracemalloc.start()
+    running.update(data, valid)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    found, pixels = running.result(), data[:, valid].astype("float64")
+
+    assert most < 30e6
+    np.testing.assert_allclose(found.mean, pixels.mean(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(found.std, pixels.std(axis=1), rtol=1e-10)
+    assert found.count == valid.sum()
+
+
+@pytest.mark.parametrize("wrong", [np.inf, -np.inf, np.nan, 1.7e308])
+def test_statistics_that_are_not_finite_are_an_error_that_names_the_band(wrong):
+    running = RunningStatistics(bands=2)
+    data = np.ones((2, 3, 4))
+    data[1, 1, 2:] = wrong
+    running.update(data, np.ones((3, 4), bool))
+
+    with pytest.raises(SourceError, match=r"band 2: mean .* not finite: .* mark them as not valid"):
+        running.result()
 
 
 def test_whole_numbers_do_not_overflow():
