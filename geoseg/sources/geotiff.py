@@ -87,7 +87,11 @@ class GeoTIFFSource(RasterSource):
     uri: Uri | tuple[Uri, ...]
     """A file, or the files of a mosaic, first on top."""
     bands: tuple[int | str, ...] | None = None
-    """Numbers from 1, or names; None: all but alpha. Bands without a name are called "1", "2", ..."""
+    """Numbers from 1, or names; None: all but alpha. Bands without a name are called "1", "2", ...
+
+    An alpha band that is asked for is data and hides nothing (near infrared that a writer called alpha);
+    so is one with a name of its own, such as "nir".
+    """
     nodata: Annotated[float | Literal["nan"] | None, BeforeValidator(_nan_as_text)] = None
     """The number that means "missing"; None: as the file says. Alpha and masks hide in any case."""
 
@@ -229,7 +233,7 @@ def _describe_open(
             f"{uri}: holds no raster band; name one of its subdatasets (see gdalinfo)"
         )
     names = tuple(text or str(i) for i, text in enumerate(dataset.descriptions, start=1))
-    bands = _choose_bands(uri, names, source.bands, dataset.colorinterp)
+    bands = _choose_bands(uri, names, source.bands, alphas=_alphas(dataset))
     dtypes = [np.dtype(dataset.dtypes[band - 1]) for band in bands]
     given = None if source.nodata is None else float(source.nodata)
     file = _File(
@@ -250,11 +254,12 @@ def _choose_bands(
     uri: str,
     names: tuple[str, ...],
     wanted: tuple[int | str, ...] | None,
-    colors: tuple[ColorInterp, ...],
+    *,
+    alphas: list[int],
 ) -> tuple[int, ...]:
     """1-based numbers of the bands to read."""
     if wanted is None:
-        bands = tuple(i for i, color in enumerate(colors, start=1) if color != ColorInterp.alpha)
+        bands = tuple(i for i in range(1, len(names) + 1) if i not in alphas)
         return bands or (1,)
     chosen = []
     for band in wanted:
@@ -270,10 +275,24 @@ def _choose_bands(
     return tuple(chosen)
 
 
+def _alphas(dataset: Any) -> list[int]:
+    """The bands that are alpha. A band with a name of its own is not, whatever its colour says.
+
+    Writers call the fourth of four byte bands alpha unless told otherwise, near infrared included.
+    """
+    named_so = (None, "", "alpha", "mask")
+    tagged = zip(dataset.colorinterp, dataset.descriptions, strict=True)
+    return [
+        i
+        for i, (color, text) in enumerate(tagged, start=1)
+        if color == ColorInterp.alpha and (text and text.lower()) in named_so
+    ]
+
+
 def _alpha_over(dataset: Any, bands: tuple[int, ...]) -> int | None:
-    """The alpha band, where other bands are read; GDAL itself minds it beside 1 or 3 bands only."""
-    alphas = [i for i, c in enumerate(dataset.colorinterp, start=1) if c == ColorInterp.alpha]
-    return alphas[0] if alphas and not set(bands) <= set(alphas) else None
+    """The alpha band that hides pixels of other bands; one that is asked for is data itself."""
+    alphas = _alphas(dataset)
+    return alphas[0] if alphas and alphas[0] not in bands else None
 
 
 def _bands_with_masks(

@@ -209,11 +209,13 @@ def test_alpha_is_no_band_and_tells_what_is_valid_beside_any_number_of_bands(
     assert_reads(source, array[:-1], valid, Window(-3, 20, 30, 40))
 
 
-def test_alpha_is_read_where_it_is_asked_for(write_raster):
+def test_alpha_that_is_asked_for_is_data_and_hides_nothing(write_raster):
     array = with_alpha(4)
     uri = write_raster("a.tif", array, colors=RGBA)
 
-    assert_reads(GeoTIFFSource(uri=uri, bands=(3, 4)), array[[2, 3]], array[-1] > 0)
+    assert_reads(GeoTIFFSource(uri=uri, bands=(2, 3)), array[[1, 2]], array[-1] > 0)
+    everywhere = np.ones(WHOLE.shape, bool)
+    assert_reads(GeoTIFFSource(uri=uri, bands=(3, 4)), array[[2, 3]], everywhere)
     assert_reads(GeoTIFFSource(uri=uri, bands=(4,)), array[[3]], np.ones(WHOLE.shape, bool))
 
 
@@ -748,3 +750,29 @@ def test_a_deleted_file_is_missed(write_raster):
 
     with pytest.raises(SourceError, match="no such file"):
         source.read(WHOLE)
+
+
+@pytest.mark.parametrize("name", [None, "nir"])
+def test_a_fourth_byte_band_that_a_writer_called_alpha_can_be_read_as_data(tmp_path, name):
+    data = np.random.default_rng(0).integers(1, 255, (4, 9, 11), np.uint8)
+    data[3, 2:4, 3:6] = 0
+    path = tmp_path / "rgbn.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", count=4, height=9, width=11, dtype="uint8", crs="EPSG:32619",
+        transform=rasterio.Affine(2, 0, 5e5, 0, -2, 4e6),
+    ) as file:  # fmt: skip
+        file.write(data)
+        if name:
+            file.set_band_description(4, name)
+        assert file.colorinterp[3] == rasterio.enums.ColorInterp.alpha
+    asked = GeoTIFFSource(uri=str(path), bands=(1, 2, 3, 4)).read(Window(0, 0, 9, 11))
+    assert np.array_equal(asked.data, data)
+    assert asked.valid.all()
+    left_out = GeoTIFFSource(uri=str(path))
+    chip = left_out.read(Window(0, 0, 9, 11))
+    if name:
+        assert left_out.band_names[3] == "nir"
+        assert chip.valid.all()
+    else:
+        assert len(left_out.band_names) == 3
+        assert np.array_equal(chip.valid, data[3] > 0)
