@@ -19,16 +19,19 @@ from geoseg.labels.base import LabelSource
 from geoseg.labels.evaluate import Evaluation, evaluate
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.learner.training import Prediction, Training
-from geoseg.outputs import local_path
+from geoseg.outputs import local_path, refuse_inputs
 from geoseg.scene import Scene
-from geoseg.spec import Spec, Uri
-from geoseg.window import Window
+from geoseg.spec import Spec, Uri, uris_of
+from geoseg.window import Window, pair
 
 if TYPE_CHECKING:
     from geoseg.learner.learner import Learner
 
 BUNDLE, MAPS, SCORES = "bundle.zip", "predictions", "evaluation.json"
 """What `run` leaves in the output folder: the model, a folder of label maps, the scores."""
+
+KEPT = ("metrics.csv", "last.ckpt")
+"""What the training leaves there too."""
 
 _ROWS = 256
 """Rows that `check` reads at once."""
@@ -67,6 +70,12 @@ class Experiment(Spec):
 
     @model_validator(mode="after")
     def _ids_are_names(self) -> Self:
+        size, stride = self.prediction.size or self.training.size, self.prediction.stride
+        if stride is not None and any(s > w for s, w in zip(pair(stride), pair(size), strict=True)):
+            raise ValueError(
+                f"prediction.stride {stride} is larger than the window of {size} px: pixels between "
+                "windows would be lost; use a stride of at most the size"
+            )
         ids = [scene.id for _, scene in self.scenes()]
         twice = sorted({name for name in ids if ids.count(name) > 1})
         if twice:
@@ -159,6 +168,10 @@ def run(experiment: Experiment) -> Results:
     from geoseg.learner.learner import Learner  # torch and Lightning take seconds to import
 
     folder = _writable(experiment.output)
+    outputs = [folder / MAPS / f"{scene.id}.tif" for scene in experiment.test]
+    outputs += [folder / name for name in (BUNDLE, SCORES, *KEPT)]
+    inputs = [uri for _, scene in experiment.scenes() for uri in uris_of(scene)]
+    refuse_inputs(map(str, outputs), inputs)
     check(experiment)
     learner = Learner(experiment.classes, experiment.training)
     learner.fit(experiment.train, experiment.valid or None, folder=str(folder))
@@ -203,7 +216,8 @@ def _with_classes(scene: Scene, classes: ClassMap) -> Scene:
             "predict it with `geoseg predict`"
         )
     if labels.classes is None:
-        known = labels.model_copy(update={"classes": classes})
+        fields = {name: getattr(labels, name) for name in type(labels).model_fields}
+        known = type(labels).model_validate({**fields, "classes": classes})
         return scene.model_copy(update={"labels": known})
     if labels.classes != classes:
         raise ValueError(

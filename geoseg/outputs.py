@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from geoseg.errors import StoreError
+from geoseg.errors import ConfigError, StoreError
 
 
 def local_path(uri: str) -> Path:
@@ -23,6 +23,28 @@ def local_path(uri: str) -> Path:
             f"{uri}: outputs are written to local paths only; write to a local file and copy it there"
         )
     return Path(uri)
+
+
+def refuse_inputs(outputs: Iterable[str], inputs: Iterable[str]) -> None:
+    """See that no output would replace a file that is read.
+
+    Raises:
+        ConfigError: One would.
+    """
+    read = {os.path.realpath(uri): uri for uri in inputs}
+    for uri in outputs:
+        if os.path.realpath(uri) in read or any(_same(uri, other) for other in read):
+            raise ConfigError(
+                f"{uri}: is read as an input too and would be overwritten; write to another place"
+            )
+
+
+def _same(uri: str, other: str) -> bool:
+    """Whether two names are links to one file."""
+    try:
+        return os.path.samefile(uri, other)  # noqa: PTH121 - uris are text
+    except (OSError, ValueError):
+        return False
 
 
 @contextmanager

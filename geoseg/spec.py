@@ -133,6 +133,19 @@ class Spec(BaseModel):
         return cls.model_validate(yamltext.load(text, name=str(path)), context={"base": base})
 
 
+def uris_of(spec: Spec) -> tuple[str, ...]:
+    """The files that a Spec and all Specs within name, as its fields called `uri` hold them."""
+    found: list[str] = []
+    for name in type(spec).model_fields:
+        value = getattr(spec, name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, Spec):
+                found.extend(uris_of(part))
+            elif name == "uri" and isinstance(part, str):
+                found.append(part)
+    return tuple(found)
+
+
 class Tagged(Spec):
     """A Spec of several kinds, told apart by `type` in YAML.
 

@@ -90,6 +90,13 @@ def load(text: str, name: str = "YAML text") -> Any:
         raise ConfigError(
             f"{name}: not YAML: {error.reason}, at character {error.position + 1}; is it a binary file?"
         ) from error
+    except (ValueError, KeyError, AttributeError, RecursionError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(
+            f"{name}: holds what cannot be read as YAML: {type(error).__name__}: {error}; look at values "
+            "with !!tags and at deep nesting"
+        ) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"not YAML: {' '.join(str(error).split())}") from error
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from sklearn.metrics import confusion_matrix
 
 from geoseg.classes import ClassMap
-from geoseg.errors import LabelError, SceneError, SourceError, StoreError
+from geoseg.errors import ConfigError, LabelError, SceneError, SourceError, StoreError
 from geoseg.experiment import Experiment, check, run
 from geoseg.labels.sources import RasterLabels
 from geoseg.learner import Learner
@@ -243,3 +243,27 @@ def test_without_test_scenes_there_are_no_scores(folder):
     results = run(Experiment.from_yaml(folder / "exp.yaml"))
     assert (results.maps, results.evaluation, results.scores) == ({}, None, None)
     assert Path(results.bundle).is_file()
+
+
+def test_no_input_is_replaced_by_an_output(tmp_path):
+    folder = tmp_path / "out" / "predictions"
+    folder.mkdir(parents=True)
+    image = folder / "t.tif"
+    image.write_bytes(b"precious")
+    labels = "labels: {type: raster, source: a.tif}"
+    text = (
+        f"classes: [a, b]\ntrain: [{{id: s, image: a.tif, {labels}}}]\n"
+        f"test: [{{id: t, image: {image}, {labels}}}]\noutput: {tmp_path / 'out'}\n"
+    )
+    with pytest.raises(ConfigError, match="overwritten"):
+        run(Experiment.from_yaml(text))
+    assert image.read_bytes() == b"precious"
+
+
+def test_a_stride_that_loses_pixels_is_refused_before_the_training():
+    text = (
+        "classes: [a, b]\ntrain: [{id: s, image: a.tif, labels: {type: raster, source: b.tif}}]\n"
+        "prediction: {size: 16, stride: 32}\noutput: out\n"
+    )
+    with pytest.raises(ValueError, match="stride 32 is larger"):
+        Experiment.from_yaml(text)

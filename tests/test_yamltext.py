@@ -115,3 +115,9 @@ def test_a_value_used_twice_is_written_twice():
     shared = [1, 2]
 
     assert yamltext.dump({"a": shared, "b": shared}) == "a: [1, 2]\nb: [1, 2]\n"
+
+
+@pytest.mark.parametrize("text", ["a: !!int abc", "a: !!float abc", "a: !!bool abc", "[" * 3000])
+def test_values_that_no_yaml_can_mean_are_clear_errors(text):
+    with pytest.raises(ConfigError, match="YAML"):
+        yamltext.load(text)

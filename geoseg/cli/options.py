@@ -25,7 +25,7 @@ def bands_of(text: str | None) -> tuple[int | str, ...] | None:
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",")]
-    return tuple(int(part) if part.isdigit() else part for part in parts if part)
+    return tuple(int(part) if part.isdecimal() else part for part in parts if part)
 
 
 def mapping_of(text: str | None) -> dict[int, int] | None:
@@ -38,8 +38,11 @@ def mapping_of(text: str | None) -> dict[int, int] | None:
         return None
     try:
         pairs = [part.split(":") for part in text.split(",")]
-        return {int(value): int(class_id) for value, class_id in pairs}
+        mapping = {int(value): int(class_id) for value, class_id in pairs}
     except ValueError as error:
         raise ConfigError(
             f"--mapping {text}: expected pairs of value in the file and class id, such as 1:0,2:1"
         ) from error
+    if len(mapping) < len(pairs):
+        raise ConfigError(f"--mapping {text}: a value is given twice; keep one of them")
+    return mapping

@@ -47,7 +47,7 @@ def signals_raised() -> Iterator[None]:
         if os.getpid() == process:  # a worker that loses its parent has nothing to add
             hook(*error)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, stop) for number in _stopping()}
     sys.excepthook = tell
     try:
         yield
@@ -55,6 +55,14 @@ def signals_raised() -> Iterator[None]:
         sys.excepthook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _stopping() -> list[signal.Signals]:
+    """The signals that stop a command; a closed terminal too, unless `nohup` says otherwise."""
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    return numbers
 
 
 def _nothing(_: Any) -> None:

@@ -19,6 +19,8 @@ DATA, CALL = 1, 2
 """Exit codes: the data are at fault; the call is."""
 
 _LINES = 3
+_OF_KEYS = ("unknown_key", "missing")
+"""Errors whose path ends in a key that somebody wrote, or left out, whatever it looks like."""
 _IN_WORKER = re.compile(r"^Caught \w+ in DataLoader worker.*\n[\w.]+: ", re.DOTALL)
 """What torch puts before the text of an error in a worker: a whole traceback."""
 _TYPE = re.compile(r"^[A-Z]|\[|^constrained-|^function-|^(int|float|str|bool|tuple|none)$")
@@ -41,10 +43,10 @@ def told_briefly(*, debug: bool, name: str = "") -> Iterator[None]:
             raise typer.Exit(DATA) from stop
         except BrokenPipeError:  # the reader of a pipe has seen enough
             raise
-        except (GeosegError, ValidationError, OSError) as error:
-            if debug:
+        except (GeosegError, ValidationError, OSError, MemoryError, RuntimeError) as error:
+            if debug or not (lines := lines_of(error, name)):
                 raise
-            _tell(*lines_of(error, name))
+            _tell(*lines)
             raise typer.Exit(code_of(error)) from error
 
 
@@ -55,6 +57,8 @@ def code_of(error: Exception) -> int:
 
 def lines_of(error: Exception, name: str) -> list[str]:
     """The text of an error, three lines at most."""
+    if isinstance(error, MemoryError | RuntimeError):
+        return _of_the_machine(error)
     if not isinstance(error, ValidationError):
         return [" ".join(_IN_WORKER.sub("", str(error)).split())]
     found = [_joined(name, place, what) for place, what in _problems(error).items()]
@@ -64,12 +68,26 @@ def lines_of(error: Exception, name: str) -> list[str]:
     return found
 
 
+def _of_the_machine(error: Exception) -> list[str]:
+    """What is wrong where memory ran out or a worker was killed; nothing for a fault of ours."""
+    text = str(error)
+    if "DataLoader worker" in text and "killed" in text:
+        return ["a process that reads was killed, by lack of memory perhaps; use fewer workers"]
+    if isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text:
+        return ["the memory is not enough; use a smaller size, batch_size or number of workers"]
+    return []
+
+
 def _problems(error: ValidationError) -> dict[str, str]:
     """`path.to.key` to what is wrong there."""
     problems: dict[tuple[str, ...], list[str]] = {}
     for record in error.errors(include_url=False):
         # Where a field takes several types, pydantic adds the type that was tried to the path.
-        place = tuple(str(part) for part in record["loc"] if not _TYPE.search(str(part)))
+        *parents, last = record["loc"] or ("",)
+        kept = [str(part) for part in parents if not _TYPE.search(str(part))]
+        if last and (record["type"] in _OF_KEYS or not _TYPE.search(str(last))):
+            kept.append(str(last))
+        place = tuple(kept)
         problems.setdefault(place, []).append(record["msg"].removeprefix("Value error, "))
     inner = {place[:depth] for place in problems for depth in range(len(place))}
     return {

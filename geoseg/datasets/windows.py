@@ -205,6 +205,10 @@ def _common_ignore_id(scenes: tuple[Scene, ...]) -> int:
 def _common_pixels(scenes: tuple[Scene, ...]) -> tuple[np.dtype[Any], int]:
     first = scenes[0]
     dtype, names = first.image.dtype, first.image.band_names
+    if dtype.kind not in "uif":
+        raise SceneError(
+            f"scene {first.id!r}: pixels are {dtype}, expected whole or floating numbers; convert them"
+        )
     for scene in scenes[1:]:
         if (scene.image.dtype, len(scene.image.band_names)) != (dtype, len(names)):
             raise SceneError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import warnings
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger
 
+from geoseg.errors import LabelError
 from geoseg.learner.data import SegmentationData
 from geoseg.learner.module import SegmentationModule
 from geoseg.learner.training import Training
@@ -56,6 +58,12 @@ class _History(Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         numbers = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        loss = numbers.get("train_loss", 0.0)
+        if not math.isfinite(loss):
+            raise LabelError(
+                f"the training loss is {loss} in epoch {trainer.current_epoch}: the training has "
+                "diverged; lower `lr`, or look for wild values in the images"
+            )
         self.epochs.append({"epoch": float(trainer.current_epoch), **numbers})
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from geoseg.classes import ClassMap
+from geoseg.datasets.windows import listed
 from geoseg.errors import BundleError, SceneError
 from geoseg.labels.base import Labels, LabelStore
 from geoseg.labels.blend import Blend
@@ -122,8 +123,10 @@ class Learner:
 
         The maps go to a temporary folder, so that memory does not grow with the scenes.
         """
-        parts = {}
-        for scene in scenes:
+        parts: dict[str, Evaluation] = {}
+        for scene in listed(scenes):
+            if scene.id in parts:
+                raise SceneError(f"two scenes are called {scene.id!r}; give each an id of its own")
             if scene.labels is None:
                 raise SceneError(f"scene {scene.id!r} has no labels to compare with")
             with TemporaryDirectory(prefix="geoseg-") as folder:

@@ -17,8 +17,10 @@ from geoseg.labels.accumulate import FinishedRows, ScoreAccumulator
 from geoseg.labels.array import ArrayLabels
 from geoseg.labels.base import Labels, LabelStore, LabelWriter
 from geoseg.labels.blend import Blend
+from geoseg.outputs import refuse_inputs
 from geoseg.scene import Scene
 from geoseg.sources.handles import block_cache
+from geoseg.spec import uris_of
 from geoseg.window import Size, Window, pair
 
 Model = Callable[[Tensor, Tensor], Tensor]
@@ -64,6 +66,8 @@ def predict(
     Returns:
         The labels, read back from the store where there is one.
     """
+    if store is not None:
+        refuse_inputs(uris_of(store), uris_of(scene))
     size = pair(size)
     step = (max(size[0] // 2, 1), max(size[1] // 2, 1)) if stride is None else pair(stride)
     windows = SlidingWindowGeoDataset([scene], size, step, normalize=False, labels=False)

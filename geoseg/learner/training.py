@@ -32,7 +32,7 @@ class Training(Spec):
     """AdamW, or stochastic gradient descent with a momentum of 0.9."""
     schedule: Literal["onecycle", "cosine", "constant"] = "onecycle"
     """How the learning rate goes over all steps of the training."""
-    lr: Annotated[float, Field(gt=0)] = 3e-3
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3e-3
     """The (highest) learning rate."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     """Of the optimizer."""
@@ -48,7 +48,7 @@ class Training(Spec):
     """Number format of the arithmetic; the mixed ones are for GPUs."""
     augmentation: Literal["none", "d4", "d4+light"] = "d4"
     """Changes to training windows, see `geoseg.learner.augment`."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
     """Weights, windows and augmentation follow from it."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that read windows; 0 reads in this one."""

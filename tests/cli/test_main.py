@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 import typer
+from pydantic import ValidationError
 
 from geoseg.cli.options import bands_of, mapping_of
 from geoseg.cli.told import lines_of, told_briefly
@@ -152,3 +153,23 @@ def test_pairs_are_values_and_ids():
     for text in ("1", "1:2:3", "a:1", ""):
         with pytest.raises(ConfigError, match="such as 1:0,2:1"):
             mapping_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("Size: 32", "training.Size: unknown key"), ("int: 3", "training.int: unknown key")],
+)
+def test_an_unknown_key_is_named_whatever_it_looks_like(text, expected):
+    with pytest.raises(ValidationError) as raised:
+        Experiment.from_yaml(
+            "classes: [a, b]\noutput: out\ntrain: [{id: s, image: a.tif, "
+            f"labels: {{type: raster, source: b.tif}}}}]\ntraining: {{{text}}}\n"
+        )
+    assert expected in " ".join(lines_of(raised.value, "x.yaml"))
+
+
+def test_a_killed_worker_and_lack_of_memory_are_told_in_a_line():
+    killed = RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+    assert "fewer workers" in lines_of(killed, "")[0]
+    assert "smaller size" in lines_of(MemoryError("71 GiB"), "")[0]
+    assert lines_of(RuntimeError("a fault of ours"), "") == []

@@ -18,7 +18,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from geoseg.classes import ClassMap
-from geoseg.errors import BundleError, ConfigError, SceneError
+from geoseg.errors import BundleError, ConfigError, LabelError, SceneError
 from geoseg.grid import Grid
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.labels.sources import RasterLabels
@@ -498,3 +498,32 @@ def test_two_ranks_count_every_validation_pixel_once(tmp_path):
     assert f"pixels {pixels}" in done.stdout
     scores = {line for line in done.stdout.splitlines() if line.startswith("score")}
     assert len(scores) == 1  # both ranks log the score of all pixels
+
+
+def test_a_map_never_replaces_its_own_image(fitted, tmp_path):
+    scene = file_scene(tmp_path)
+    before = (tmp_path / "image.tif").read_bytes()
+    (tmp_path / "link.tif").hardlink_to(tmp_path / "image.tif")
+    for name in ("image.tif", "link.tif"):
+        with pytest.raises(ConfigError, match="overwritten"):
+            fitted.predict(scene, GeoTIFFLabelStore(uri=str(tmp_path / name)))
+    assert (tmp_path / "image.tif").read_bytes() == before
+
+
+def test_a_training_that_diverges_is_an_error():
+    wild = SMALL.model_copy(update={"lr": 1e30, "schedule": "constant"})
+    with pytest.raises(LabelError, match="diverged"):
+        Learner(CLASSES, wild).fit([made_scene()])
+
+
+def test_scenes_of_one_name_are_not_taken_for_one_another(fitted):
+    with pytest.raises(SceneError, match="two scenes are called 'a'"):
+        fitted.evaluate([made_scene(1), made_scene(2)])
+    with pytest.raises(ConfigError, match="at least one scene"):
+        fitted.evaluate([])
+
+
+def test_pixels_that_are_no_numbers_are_refused():
+    scene = Scene(id="a", image=ArraySource(data=np.ones((1, 9, 9), np.complex64)))
+    with pytest.raises(SceneError, match="complex64"):
+        Learner(CLASSES, SMALL, model=Threshold()).predict(scene)
