@@ -25,6 +25,14 @@ _LATTICE = 21
 """Points a side by which a grid is found in another CRS: its edges bend, and poles lie within."""
 _AROUND = 0.1
 """How far around a grid features are looked at, as a part of its extent."""
+_FAR = 10.0
+"""Extents of a grid past it, beyond which a feature is cut before it is projected."""
+_FAR_DEGREES = 30.0
+"""The same in degrees, for grids so large that their extents say little."""
+_CUT_DEGREES = 5.0
+"""Degrees at most that a cut leaves around a grid; elsewhere it leaves the grid's extent."""
+_PIECES = 512
+"""Into how many edges a side as long as the grid is cut, to bend as its projection does."""
 
 
 def name_of(source: VectorSource) -> str:
@@ -174,19 +182,73 @@ def _polygons_only(frame: GeoDataFrame, name: str) -> GeoDataFrame:
 
 
 def _pixels(geometries: Geometries, crs: Any, grid: Grid, around: Bounds) -> Geometries:
-    """Polygons in the pixels of a grid; of those with no place in its CRS, what lies around the grid."""
+    """Polygons in the pixels of a grid; of those that reach far past it, what lies around it.
+
+    A projection folds or loses what is far from where it is defined, and with it the whole polygon.
+    """
     project = _projection(crs, grid.crs)
 
     def to_pixels(x: Floats, y: Floats) -> tuple[Floats, Floats]:
         with np.errstate(invalid="ignore"):  # what has no place is infinite
-            return apply(~grid.transform, *project(x, y))
+            col, row = apply(~grid.transform, *project(x, y))
+        lost = ~(np.isfinite(col) & np.isfinite(row))
+        # Not NaN, which differs from itself: a ring that begins with it would not be closed.
+        return np.where(lost, np.inf, col), np.where(lost, np.inf, row)
 
     pixels: Geometries = shapely.transform(geometries, to_pixels, interleaved=False)
-    far = np.flatnonzero(~_finite(pixels))
-    if len(far) and np.isfinite(around).all():
-        cut = polygon_parts(shapely.intersection(geometries[far], shapely.box(*around)))
-        pixels[far] = shapely.transform(cut, to_pixels, interleaved=False)
+    if grid.crs is None or not np.isfinite(around).all() or to_crs(crs) == grid.crs:
+        return pixels
+    limit, margin = _reach(around, crs)
+    far = ~_boxes_within(geometries, _grown(around, limit))
+    far |= ~_finite(pixels)
+    for box in (_grown(around, margin), around):  # the larger one may reach past the map's end, too
+        if far.any():
+            cut = _cut(geometries[far], box, step=_extent(around) / _PIECES)
+            bent = shapely.transform(cut, to_pixels, interleaved=False)
+            pixels[far] = _valid_polygons(bent)
+            far &= ~_finite(pixels)
     return pixels
+
+
+def _reach(around: Bounds, crs: Any) -> tuple[float, float]:
+    """How far past a grid a feature may reach uncut, and how much around it a cut leaves."""
+    extent = _extent(around)
+    if to_crs(crs).is_geographic:
+        return min(_FAR * extent, _FAR_DEGREES), min(extent, _CUT_DEGREES)
+    return _FAR * extent, extent
+
+
+def _cut(geometries: Geometries, box: Bounds, *, step: float) -> Geometries:
+    """The polygons of what lies in a box, without edges longer than a step: straight where they were."""
+    parts = polygon_parts(shapely.intersection(geometries, shapely.box(*box)))
+    cut: Geometries = shapely.segmentize(parts, step)
+    return cut
+
+
+def _valid_polygons(geometries: Geometries) -> Geometries:
+    """Valid polygons of what a projection bent; what has no place stays as it is."""
+    valid = geometries.copy()
+    bent = np.flatnonzero(_finite(valid) & ~shapely.is_valid(valid))
+    valid[bent] = polygon_parts(shapely.make_valid(valid[bent]))
+    return valid
+
+
+def _extent(bounds: Bounds) -> float:
+    return max(bounds[2] - bounds[0], bounds[3] - bounds[1])
+
+
+def _grown(bounds: Bounds, margin: float) -> Bounds:
+    left, bottom, right, top = bounds
+    return left - margin, bottom - margin, right + margin, top + margin
+
+
+def _boxes_within(geometries: Geometries, bounds: Bounds) -> _Bools:
+    """(feature,) whether the box of each lies in (left, bottom, right, top)."""
+    left, bottom, right, top = shapely.bounds(geometries).T
+    within: _Bools = (
+        (left >= bounds[0]) & (bottom >= bounds[1]) & (right <= bounds[2]) & (top <= bounds[3])
+    )
+    return within
 
 
 def _projection(source: Any, target: Any) -> Callable[[Floats, Floats], tuple[Floats, Floats]]:

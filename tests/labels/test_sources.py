@@ -681,3 +681,40 @@ def test_blocks_of_labels_give_the_whole():
     )
     whole = np.concatenate([labels.read(window) for window in labels.blocks()])
     np.testing.assert_array_equal(whole, gdal_burn(frame, LARGE))
+
+
+# A UTM grid of 96 pixels a side, and polygons in degrees that reach far past it.
+SMALL = Grid(
+    crs="EPSG:32617", transform=[10.0, 0, 430_000, 0, -10.0, 3_350_000], height=91, width=96
+)
+CONTAINING = {
+    "far past the image": shapely.box(-170, 5, -50, 84),
+    "first vertex without a place": shapely.Polygon([(-171, 0), (-50, 0), (-50, 84), (-171, 84)]),
+    "folded by the projection": shapely.box(-180, -85, 180, 85),
+    "to the poles": shapely.box(-180, -90, 180, 90),
+}
+COUNTRY = shapely.Polygon(
+    [(-150, 10), (-60, 0), (-81.7273, 30.2777), (-81.7193, 30.2827), (-60, 80), (-150, 70)]
+)
+
+
+def degrees_of_centres(grid):
+    """(lon, lat) of each pixel's centre, by pyproj."""
+    row, col = np.indices(grid.shape) + 0.5
+    move = Transformer.from_crs(grid.crs.to_wkt(), "EPSG:4326", always_xy=True)
+    return move.transform(*(grid.transform * (col, row)))
+
+
+@pytest.mark.parametrize("case", CONTAINING)
+def test_a_polygon_that_reaches_far_past_the_image_labels_it_wholly(case):
+    frame = gpd.GeoDataFrame(geometry=[CONTAINING[case]], crs="EPSG:4326")
+    labels = VectorLabels(source=FrameSource(frame=frame), classes=TWO, default_class="building")
+    assert (labels.read(SMALL, SMALL.whole) == 1).all()
+
+
+def test_the_border_of_a_country_crosses_the_labels_where_it_lies_in_degrees():
+    frame = gpd.GeoDataFrame(geometry=[COUNTRY], crs="EPSG:4326")
+    labels = VectorLabels(source=FrameSource(frame=frame), classes=TWO, default_class="building")
+    expected = shapely.contains_xy(COUNTRY, *degrees_of_centres(SMALL)).astype(np.uint8)
+    assert 0.2 < expected.mean() < 0.8
+    np.testing.assert_array_equal(labels.read(SMALL, SMALL.whole), expected)

@@ -79,5 +79,6 @@ def test_a_scene_three_times_as_tall_needs_the_same_memory(tmp_path, work):
     before, low = memory_of(work, tmp_path, 4_000, 4_000)
     _, high = memory_of(work, tmp_path, 12_000, 4_000)
     assert high < low * 1.15
-    # The base is large: what comes on top of it must not hide a map or an image of 8,000 more rows.
-    assert high - low < 25, (before, low, high)
+    # The base is large and must not hide an image or scores of 8,000 more rows (96 MB and more). The
+    # smaller scene does not fill GDAL's cache of 64 MB; the larger one does.
+    assert high - low < 45, (before, low, high)

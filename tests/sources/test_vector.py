@@ -357,6 +357,36 @@ def test_a_polygon_that_reaches_beyond_its_maps_end_still_covers_the_grid():
     assert pixels.geometry.iloc[0].contains(shapely.box(0, 0, 50, 40))
 
 
+def test_what_reaches_far_past_the_grid_is_cut_and_the_rest_stays_as_it_is_in_order():
+    near = town("EPSG:4326").geometry
+    world, country = shapely.box(-180, -85, 180, 85), shapely.box(-170, 5, -20, 84)
+    beside = shapely.box(-69.5, 20, -69.2, 60) | shapely.box(-68, 20, -67, 60)  # its box meets
+    shapes = [near.iloc[0], world, near.iloc[1], beside, country, near.iloc[2]]
+    frame = gpd.GeoDataFrame({"n": range(6)}, geometry=shapes, crs="EPSG:4326")
+    pixels = polygons_on(GRID, FrameSource(frame=frame))
+    assert pixels["n"].tolist() == [0, 1, 2, 4, 5]
+    covered = pixels.geometry.contains(shapely.box(0, 0, GRID.width, GRID.height))
+    assert covered.tolist() == [False, True, False, True, False]
+    alone = polygons_on(GRID, FrameSource(frame=frame.iloc[[0, 2, 5]]))
+    assert pixels.geometry[[0, 2, 5]].geom_equals_exact(alone.geometry, 0).all()
+    assert alone.geometry.count_coordinates().tolist() == [5, 5, 5]
+
+
+def test_a_large_grid_sees_the_edges_of_the_world_where_the_file_has_them():
+    grid = Grid(
+        crs="EPSG:5070", transform=[40_000, 0, -2_300_000, 0, -40_000, 3_200_000],
+        height=73, width=117,
+    )  # fmt: skip
+    north = shapely.box(-180, 40, 180, 85)  # a parallel, which the grid's CRS bends
+    frame = gpd.GeoDataFrame(geometry=[north], crs="EPSG:4326")
+    (pixels,) = polygons_on(grid, FrameSource(frame=frame)).geometry
+    row, col = np.indices(grid.shape) + 0.5
+    back = Transformer.from_crs("EPSG:5070", "EPSG:4326", always_xy=True)
+    _, lat = back.transform(*(grid.transform * (col, row)))
+    assert 0.2 < (lat > 40).mean() < 0.8
+    np.testing.assert_array_equal(shapely.contains_xy(pixels, col, row), lat > 40)
+
+
 def test_a_grid_around_the_pole_finds_its_features():
     grid = Grid(
         crs="EPSG:3413", transform=[500, 0, -26_000, 0, -500, 26_000], height=104, width=104
