@@ -176,10 +176,8 @@ def in_worker() -> bool:
 def _write(image: NDArray[Any], valid: NDArray[np.bool_], chip: Chip) -> None:
     """Copy a chip into its place in the batch; what is not valid becomes 0 (it could be NaN)."""
     image[...] = chip.data
-    if chip.valid.all():  # as a rule; filling is cheaper than copying
-        valid.fill(True)
-    else:
-        valid[...] = chip.valid
+    valid[...] = chip.valid
+    if not valid.all():
         image[:, ~valid] = 0
 
 
