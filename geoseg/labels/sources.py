@@ -55,12 +55,14 @@ class RasterLabels(LabelSource):
     @model_validator(mode="after")
     def _no_classes_invented(self) -> Self:
         source = self.source
-        if isinstance(source, WarpedSource) and source.resampling not in ("nearest", "mode"):
-            raise ValueError(
-                f"the labels come from a WarpedSource with resampling={source.resampling!r}, which "
-                "makes up classes between classes; use nearest or mode, or leave the warping to the "
-                "labels"
-            )
+        while isinstance(source, WarpedSource):  # one may be wrapped in another
+            if source.resampling not in ("nearest", "mode"):
+                raise ValueError(
+                    f"the labels come from a WarpedSource with resampling={source.resampling!r}, "
+                    "which makes up classes between classes; use nearest or mode, or leave the "
+                    "warping to the labels"
+                )
+            source = source.source
         return self
 
     @property

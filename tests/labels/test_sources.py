@@ -268,6 +268,13 @@ def test_kernels_that_make_up_classes_are_refused(resampling):
         RasterLabels(source=warped)
 
 
+def test_a_kernel_that_makes_up_classes_is_found_below_another_warp():
+    inner = WarpedSource(source="a.tif", onto=GRID, resampling="bilinear")
+    outer = WarpedSource(source=inner, onto=GRID, resampling="nearest")
+    with pytest.raises(ValidationError, match="makes up classes"):
+        RasterLabels(source=outer, classes=CLASSES)
+
+
 @pytest.mark.parametrize(
     "labels",
     [
