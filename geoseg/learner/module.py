@@ -43,7 +43,7 @@ class SegmentationModule(pl.LightningModule):
 
     def __init__(
         self,
-        classes: ClassMap | Sequence[str | Mapping[str, Any]],
+        classes: ClassMap | Sequence[str] | Mapping[str, Any],
         in_channels: int = 3,
         *,
         model: str | nn.Module = "unet",
@@ -61,7 +61,8 @@ class SegmentationModule(pl.LightningModule):
         """Build the network.
 
         Args:
-            classes: The class map, names of classes with ids from 0, or records with `id` and `name`.
+            classes: The class map, names of classes with ids from 0, or a class map's fields as plain
+                values.
             in_channels: Channels of the image.
             model: A network by name, or a module from (batch, channel, height, width) to logits
                 (batch, class, height, width).
@@ -81,7 +82,7 @@ class SegmentationModule(pl.LightningModule):
         self.classes = _class_map(classes)
         self.save_hyperparameters(
             {
-                "classes": [record.model_dump(mode="json") for record in self.classes.classes],
+                "classes": self.classes.model_dump(mode="json"),
                 "in_channels": in_channels,
                 "model_options": dict(model_options or {}),
                 "loss": loss,
@@ -234,11 +235,12 @@ class SegmentationModule(pl.LightningModule):
         }
 
 
-def _class_map(classes: ClassMap | Sequence[str | Mapping[str, Any]]) -> ClassMap:
+def _class_map(classes: ClassMap | Sequence[str] | Mapping[str, Any]) -> ClassMap:
     if isinstance(classes, ClassMap):
         return classes
-    records = [c if isinstance(c, str) else dict(c) for c in classes]
-    return ClassMap.model_validate({"classes": records})
+    if isinstance(classes, Mapping):
+        return ClassMap.model_validate(dict(classes))
+    return ClassMap.of(*classes)
 
 
 def scaled_to_unit(image: Tensor) -> Tensor:

@@ -47,8 +47,8 @@ def predict(
     """Predict a scene window by window.
 
     Pixels that are not valid in the image, or outside the scene's AOI, are `ignore_id`. Windows that
-    do not meet the AOI, or hold no valid pixel, never reach the model. Every batch is filled up to `batch_size`, so that the
-    result does not depend on how windows fall into batches.
+    do not meet the AOI, or hold no valid pixel, never reach the model. Every batch is filled up to
+    `batch_size`, so that the result does not depend on how windows fall into batches.
 
     Args:
         model: Gives probabilities, in the order of `classes`.
@@ -65,6 +65,12 @@ def predict(
 
     Returns:
         The labels, read back from the store where there is one.
+
+    Raises:
+        ConfigError: The store would replace a file of the scene.
+        LabelError: The model gives NaN where the image is valid.
+        SourceError: The image cannot be read.
+        StoreError: The map cannot be written.
     """
     if store is not None:
         refuse_inputs(uris_of(store), uris_of(scene))
