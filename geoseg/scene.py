@@ -16,11 +16,18 @@ from geoseg.errors import GridError, SceneError
 from geoseg.grid import Grid
 from geoseg.labels.base import Ids, LabelSource
 from geoseg.labels.sources import RasterLabels, VectorLabels
-from geoseg.sources.base import Chip, RasterField, RasterSource, VectorField, VectorSource
+from geoseg.sources.base import (
+    Chip,
+    RasterField,
+    RasterSource,
+    VectorField,
+    VectorSource,
+    raster_source,
+)
 from geoseg.sources.features import name_of, polygons_on
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.warp import WarpedSource
-from geoseg.spec import FrozenMap, Spec
+from geoseg.spec import FrozenMap, Spec, uris_of
 from geoseg.window import Window
 
 _VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".fgb", ".parquet", ".geoparquet", ".kml")
@@ -90,8 +97,8 @@ class Scene(Spec):
             aoi: A vector file, or any VectorSource.
             id: The scene's name; None: the image file's name without its suffix.
         """
-        source = image if isinstance(image, RasterSource) else GeoTIFFSource(uri=image)
-        uris = tuple(map(str, source.uris)) if isinstance(source, GeoTIFFSource) else ()
+        source = GeoTIFFSource(uri=image) if isinstance(image, tuple) else raster_source(image)
+        uris = uris_of(source)
         if id is None and not uris:
             raise SceneError(f"a scene of {source!r} has no file to be named after; pass id=...")
         if isinstance(labels, str):
@@ -119,7 +126,7 @@ class Scene(Spec):
         grid = self.grid
         if self.image.grid == grid:
             return self.image
-        return WarpedSource(source=self.image, onto=grid, resampling="bilinear")
+        return WarpedSource(source=self.image, onto=grid)
 
     @property
     def area(self) -> AOI | None:

@@ -250,11 +250,22 @@ class FrozenMap(Mapping[K, V]):
         )
 
 
-def text_stands_for(tag: str) -> BeforeValidator:
-    """For a field of a family: plain text is the `uri` of the kind with this tag."""
-    return BeforeValidator(
-        lambda value: {"type": tag, "uri": value} if isinstance(value, str | os.PathLike) else value
-    )
+def text_stands_for(tag: str, *, by_suffix: Mapping[str, str] | None = None) -> BeforeValidator:
+    """For a field of a family: plain text is the `uri` of the kind with this tag.
+
+    Args:
+        tag: The kind.
+        by_suffix: {lower-case end of the text: another kind}.
+    """
+
+    def stand_for(value: Any) -> Any:
+        if not isinstance(value, str | os.PathLike):
+            return value
+        text = os.fspath(value).lower()
+        tags = [other for suffix, other in (by_suffix or {}).items() if text.endswith(suffix)]
+        return {"type": tags[0] if tags else tag, "uri": value}
+
+    return BeforeValidator(stand_for)
 
 
 def _as_text(uri: Any) -> Any:

@@ -66,9 +66,17 @@ def predict(
 def _scene(image: str, bands: str | None, aoi: str | None) -> Scene:
     """The image as a scene, opened and looked at."""
     from geoseg.scene import Scene
+    from geoseg.sources.base import raster_source
     from geoseg.sources.geotiff import GeoTIFFSource
 
-    source = GeoTIFFSource(uri=image, bands=bands_of(bands))
+    source = raster_source(image)
+    if bands is not None:
+        if not isinstance(source, GeoTIFFSource):
+            raise ConfigError(
+                f"{image}: --bands chooses bands of a file such as a GeoTIFF, but this is no such file; "
+                "leave it out"
+            )
+        source = source.model_copy(update={"bands": bands_of(bands)})
     scene = Scene.of(source, aoi=aoi, id=image)
     scene.check()
     return scene

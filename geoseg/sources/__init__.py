@@ -10,6 +10,7 @@ from geoseg.sources.base import (
     read_clipped,
 )
 from geoseg.sources.geotiff import GeoTIFFSource
+from geoseg.sources.transformed import Transform, TransformedSource
 from geoseg.sources.vector import FileVectorSource, FrameSource
 from geoseg.sources.warp import WarpedSource
 
@@ -21,6 +22,8 @@ __all__ = [
     "GeoTIFFSource",
     "RasterField",
     "RasterSource",
+    "Transform",
+    "TransformedSource",
     "VectorField",
     "VectorSource",
     "WarpedSource",

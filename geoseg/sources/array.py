@@ -10,11 +10,12 @@ from pydantic import ConfigDict, Field, model_serializer, model_validator
 
 from geoseg.errors import ConfigError
 from geoseg.grid import Grid
-from geoseg.sources.base import Chip, RasterSource, read_clipped
+from geoseg.sources.base import Chip, fill_around
+from geoseg.sources.transformed import TransformedSource
 from geoseg.window import Window
 
 
-class ArraySource(RasterSource):
+class ArraySource(TransformedSource):
     """Pixels of an array. Python only: it has no YAML form.
 
     Made with `ArraySource(data=..., valid=None, grid=None, band_names=None)`. NaN and infinite
@@ -68,13 +69,16 @@ class ArraySource(RasterSource):
         floating = np.issubdtype(self.data.dtype, np.inexact)
         return (
             same_valid
-            and (self.grid, self.band_names) == (other.grid, other.band_names)
+            and (self.grid, self.own_band_names) == (other.grid, other.own_band_names)
+            and self.transforms == other.transforms
             and self.data.dtype == other.data.dtype
             and np.array_equal(self.data, other.data, equal_nan=floating)
         )
 
     def __hash__(self) -> int:
-        return hash((self.data.shape, self.data.dtype, self.grid, self.band_names))
+        return hash(
+            (self.data.shape, self.data.dtype, self.grid, self.own_band_names, self.transforms)
+        )
 
     @property
     def grid(self) -> Grid:
@@ -83,18 +87,18 @@ class ArraySource(RasterSource):
         return self.given_grid or Grid(height=height, width=width)
 
     @property
-    def band_names(self) -> tuple[str, ...]:
+    def own_band_names(self) -> tuple[str, ...]:
         """The names given, or numbers from 1 as text."""
         return self.given_names or tuple(str(i + 1) for i in range(len(self._bands)))
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def own_dtype(self) -> np.dtype[Any]:
         """The array's dtype."""
         return self.data.dtype
 
-    def read(self, window: Window) -> Chip:
+    def read_own(self, window: Window) -> Chip:
         """A copy of the pixels of a window; see RasterSource."""
-        return read_clipped(window, self, self._read_inside)
+        return fill_around(window, self.grid, len(self._bands), self.own_dtype, self._read_inside)
 
     @property
     def _bands(self) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from geoseg.grid import Bounds, Grid
 from geoseg.spec import Tagged, text_stands_for
@@ -89,6 +90,22 @@ class RasterSource(Tagged):
             SourceError: The pixels cannot be read.
         """
 
+    @property
+    def categorical(self) -> bool:
+        """Whether the pixels are numbers of classes, between which nothing may be interpolated."""
+        return False
+
+    def coarser(self, most: float) -> RasterSource:
+        """The same pixels from the coarsest stored overview that is fine enough; else this source.
+
+        Args:
+            most: So many times as large its pixels may be, on a side; 1 or less gives this source.
+
+        The overview's grid covers the same ground, up to parts of its pixels at the edges.
+        """
+        del most
+        return self
+
     def check(self) -> None:
         """Open everything once and read a pixel, so that errors come before the work.
 
@@ -99,18 +116,24 @@ class RasterSource(Tagged):
         self.read(Window(0, 0, 1, 1))
 
     def iter_rows(
-        self, size: int, stride: int, *, edge: Edge = "flush"
+        self, size: int, stride: int, *, edge: Edge = "flush", num_threads: int = 1
     ) -> Iterator[tuple[int, Chip]]:
         """Full-width bands of `size` rows at every `stride` rows, each row read once.
 
         The chip is one buffer that the next step overwrites: copy what you keep.
+
+        Args:
+            size: Rows of a band.
+            stride: Rows from one band to the next.
+            edge: What happens at the last row, see `geoseg.window.starts`.
+            num_threads: How many threads may decode the blocks of one read.
 
         Yields:
             (first row, chip of `size` rows and the whole width).
         """
         from geoseg.sources.rows import iter_rows
 
-        yield from iter_rows(self, size, stride, edge)
+        yield from iter_rows(self, size, stride, edge, num_threads=num_threads)
 
 
 class VectorSource(Tagged):
@@ -175,7 +198,14 @@ def fill_around(
     return Chip(data, valid)
 
 
-RasterField = Annotated[RasterSource, text_stands_for("geotiff")]
-"""A field that takes any RasterSource; plain text stands for a `geotiff` of that uri."""
+RasterField = Annotated[RasterSource, text_stands_for("geotiff", by_suffix={".mbtiles": "mbtiles"})]
+"""A field that takes any RasterSource; plain text stands for a `geotiff` of that uri, for an `mbtiles`
+where it ends so."""
 VectorField = Annotated[VectorSource, text_stands_for("file")]
 """A field that takes any VectorSource; plain text stands for a `file` of that uri."""
+
+
+def raster_source(source: Any) -> RasterSource:
+    """A source as it is, or the one that a text or path stands for, as in a RasterField."""
+    found: RasterSource = TypeAdapter(RasterField).validate_python(source)
+    return found

@@ -32,7 +32,9 @@ _LIMIT = 64
 """Open files a thread."""
 
 _Stamp = tuple[int, int] | None
-_Handles = OrderedDict[str, tuple[_Stamp, Any]]
+_Key = tuple[str, int | None, int]
+"""Uri, overview, threads."""
+_Handles = OrderedDict[_Key, tuple[_Stamp, Any]]
 
 _of_thread: dict[int, _Handles] = {}
 _left_behind: list[Any] = []
@@ -50,24 +52,29 @@ class _ThreadEnd:
     """Lives as long as its thread."""
 
 
-def open_raster(uri: str) -> Any:
+def open_raster(uri: str, *, overview: int | None = None) -> Any:
     """The rasterio data set of a file for this thread, open already or opened now.
 
     A local file that has changed since is opened anew. Do not close what you get.
 
+    Args:
+        uri: The file.
+        overview: Open this overview, from 0 (the finest), in place of the full resolution.
+
     Raises:
-        SourceError: The file is missing, or GDAL does not know it as a raster.
+        SourceError: The file is missing, GDAL does not know it as a raster, or it has no such overview.
     """
     handles = _handles_of_this_thread()
+    key = uri, overview, getattr(_local, "threads", 1)
     now = stamp(uri)
-    if uri in handles:
-        then, dataset = handles[uri]
+    if key in handles:
+        then, dataset = handles[key]
         if then == now:
-            handles.move_to_end(uri)
+            handles.move_to_end(key)
             return dataset
-        handles.pop(uri)[1].close()
-    dataset = _open(uri)
-    handles[uri] = now, dataset
+        handles.pop(key)[1].close()
+    dataset = _open(*key)
+    handles[key] = now, dataset
     while len(handles) > _LIMIT:
         handles.popitem(last=False)[1][1].close()
     return dataset
@@ -78,6 +85,17 @@ def close_all() -> None:
     for _, dataset in _handles_of_this_thread().values():
         dataset.close()
     _handles_of_this_thread().clear()
+
+
+@contextmanager
+def decoding_threads(count: int) -> Iterator[None]:
+    """Let GDAL decode the blocks of one read in so many threads, for what this thread reads within."""
+    before = getattr(_local, "threads", 1)
+    _local.threads = count
+    try:
+        yield
+    finally:
+        _local.threads = before
 
 
 @contextmanager
@@ -128,13 +146,23 @@ def _close_of(ident: int, pid: int) -> None:
             dataset.close()
 
 
-def _open(uri: str) -> Any:
+def _open(uri: str, overview: int | None, threads: int) -> Any:
+    level = {} if overview is None else {"OVERVIEW_LEVEL": str(overview)}
     try:
         # The lock is for the warning filters, which belong to the whole process.
         with _opening, warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(uri)
+            if threads == 1:
+                return rasterio.open(uri, **level)
+            with rasterio.Env(GDAL_NUM_THREADS=threads):  # drivers look at it when they open
+                return rasterio.open(uri, **level)
     except GDAL_ERRORS as error:
+        if overview is not None:
+            count = len(open_raster(uri).overviews(1))
+            raise SourceError(
+                f"{uri}: has no overview {overview}, it has {count}; expected a number from 0 to "
+                f"{count - 1}, or None for the full resolution"
+            ) from error
         raise SourceError(_why_not_opened(uri, error)) from error
 
 

@@ -55,7 +55,7 @@ class RowRing:
 
 
 def iter_rows(
-    source: RasterSource, size: int, stride: int, edge: Edge
+    source: RasterSource, size: int, stride: int, edge: Edge, *, num_threads: int = 1
 ) -> Iterator[tuple[int, Chip]]:
     """Bands of `size` rows at every `stride` rows; see RasterSource.iter_rows."""
     ring = RowRing(source, size=size, width=source.grid.width)

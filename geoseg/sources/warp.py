@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -10,11 +11,12 @@ from pydantic import Discriminator, Tag, field_validator, model_validator
 
 from geoseg.errors import GridError
 from geoseg.grid import Grid
-from geoseg.sources.base import Chip, RasterField, RasterSource, read_clipped
+from geoseg.sources.base import Chip, RasterField, RasterSource, fill_around
 from geoseg.sources.cache import remember
 from geoseg.sources.exactwarp import KERNELS, warp_exact
 from geoseg.sources.gdalwarp import warp_gdal
 from geoseg.sources.pixelmap import PixelMap
+from geoseg.sources.transformed import TransformedSource
 from geoseg.window import Window
 
 
@@ -36,7 +38,7 @@ GridOrSource = Annotated[
 ]
 
 
-class WarpedSource(RasterSource):
+class WarpedSource(TransformedSource):
     """A source brought onto another grid when a window is read; nothing is warped beforehand.
 
     Where the two grids share CRS, pixel size and lattice it is a plain read, pixel-identical.
@@ -88,16 +90,21 @@ class WarpedSource(RasterSource):
         return self.onto if isinstance(self.onto, Grid) else self.onto.grid
 
     @property
-    def band_names(self) -> tuple[str, ...]:
+    def own_band_names(self) -> tuple[str, ...]:
         """The source's."""
         return self.source.band_names
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def own_dtype(self) -> np.dtype[Any]:
         """The source's; resampled integers are rounded and held to its range."""
         return self.source.dtype
 
-    def read(self, window: Window) -> Chip:
+    @property
+    def own_categorical(self) -> bool:
+        """The source's."""
+        return self.source.categorical
+
+    def read_own(self, window: Window) -> Chip:
         """The pixels of a window of the target grid; see RasterSource.
 
         Raises:
@@ -106,11 +113,10 @@ class WarpedSource(RasterSource):
         """
         offset = self.source.grid.offset_of(self.grid)
         if offset is None:
-            return read_clipped(window, self, self._warp)
+            return self._filled(window, self._warp)
         row, col = offset
-        return read_clipped(
+        return self._filled(
             window,
-            self,
             lambda part: self.source.read(
                 Window(part.row + row, part.col + col, part.height, part.width)
             ),
@@ -133,6 +139,11 @@ class WarpedSource(RasterSource):
                 f"onto ({target.describe()}): no pixel will be valid",
                 stacklevel=2,
             )
+
+    def _filled(self, window: Window, inside: Callable[[Window], Chip]) -> Chip:
+        if self.grid.whole.contains(window):
+            return inside(window)
+        return fill_around(window, self.grid, len(self.own_band_names), self.own_dtype, inside)
 
     @property
     def _pixel_map(self) -> PixelMap:

@@ -14,7 +14,7 @@ from rasterio.enums import ColorInterp as Color
 
 from geoseg.errors import GridError, SourceError
 from geoseg.grid import Grid
-from geoseg.sources import cache, geotiff, handles
+from geoseg.sources import cache, geotiff, handles, rasterfile
 from geoseg.sources.cache import remember, stamp
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.handles import open_raster
@@ -688,7 +688,7 @@ def columns_of(write_raster, count):
 def test_a_read_asks_the_cache_once_and_looks_at_few_files(write_raster, monkeypatch):
     uris = columns_of(write_raster, 40)
     asked, looked = [], []
-    for module in (cache, geotiff, handles):
+    for module in (cache, geotiff, handles, rasterfile):
         monkeypatch.setattr(module, "stamp", lambda uri: looked.append(uri) or stamp(uri))
     monkeypatch.setattr(
         geotiff, "remember", lambda *args, **rest: asked.append(args[0]) or remember(*args, **rest)
@@ -712,7 +712,9 @@ def test_a_window_of_a_large_mosaic_opens_the_files_it_meets_only(write_raster, 
     assert source.grid.shape == (3, 80)
     opened = []
     monkeypatch.setattr(
-        geotiff, "open_raster", lambda uri: opened.append(Path(uri).name) or open_raster(uri)
+        rasterfile,
+        "open_raster",
+        lambda uri, **options: opened.append(Path(uri).name) or open_raster(uri, **options),
     )
     data = source.read(Window(1, 9, 1, 4)).data
 

@@ -1,0 +1,142 @@
+"""What is done to pixels as they are read, and the sources that do it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+
+from geoseg.errors import SourceError
+from geoseg.sources.base import Chip, RasterSource, read_clipped
+from geoseg.spec import Tagged
+from geoseg.window import Window
+
+
+class Transform(Tagged):
+    """Something that is done to every chip of a source, pixel by pixel.
+
+    A kind of your own needs a tag and `__call__`, and says so where it changes dtype or bands:
+
+    ```python
+    from geoseg.sources import Chip, Transform
+
+
+    class Ratio(Transform):
+        type: Literal["ratio"] = "ratio"
+
+        def __call__(self, chip: Chip) -> Chip:
+            red, nir = chip.data.astype("float32")
+            return Chip((nir / (red + 1))[None], chip.valid)
+
+        def band_names_of(self, names: tuple[str, ...]) -> tuple[str, ...]:
+            return ("ratio",)
+
+        def dtype_of(self, dtype: np.dtype) -> np.dtype:
+            return np.dtype("float32")
+    ```
+    """
+
+    @abstractmethod
+    def __call__(self, chip: Chip) -> Chip:
+        """The chip changed; what a pixel becomes hangs on that pixel only, never on the window.
+
+        Args:
+            chip: May be changed in place. Where `valid` is False its data is unspecified and must not
+                lead to an error.
+        """
+
+    def band_names_of(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Names of the bands that come out, from those that go in.
+
+        Raises:
+            SourceError: There are too few or too many bands for this transform.
+        """
+        return names
+
+    def dtype_of(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """The dtype that comes out, from the one that goes in."""
+        return dtype
+
+    def categorical_of(self, categorical: bool) -> bool:
+        """Whether what comes out are numbers of classes, from whether those were that go in."""
+        return categorical
+
+
+class TransformedSource(RasterSource):
+    """A source with a list of transforms. Kinds say what they hold before any is done.
+
+    The kinds of geoseg are such sources; a kind of your own may be, or a plain RasterSource.
+    """
+
+    transforms: tuple[Transform, ...] = ()
+    """What is done to the pixels when they are read, in this order."""
+
+    @property
+    @abstractmethod
+    def own_band_names(self) -> tuple[str, ...]:
+        """Names of the bands before the transforms."""
+
+    @property
+    @abstractmethod
+    def own_dtype(self) -> np.dtype[Any]:
+        """The dtype before the transforms."""
+
+    @property
+    def own_categorical(self) -> bool:
+        """Whether the pixels before the transforms are numbers of classes."""
+        return False
+
+    @abstractmethod
+    def read_own(self, window: Window) -> Chip:
+        """The pixels of a window before the transforms; as RasterSource.read."""
+
+    @property
+    def band_names(self) -> tuple[str, ...]:
+        """Names of the bands that `read` gives, in order."""
+        names = self.own_band_names
+        for transform in self.transforms:
+            names = transform.band_names_of(names)
+        return names
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the pixels that `read` gives."""
+        dtype = self.own_dtype
+        for transform in self.transforms:
+            dtype = np.dtype(transform.dtype_of(dtype))
+        return dtype
+
+    @property
+    def categorical(self) -> bool:
+        """Whether the pixels that `read` gives are numbers of classes."""
+        found = self.own_categorical
+        for transform in self.transforms:
+            found = transform.categorical_of(found)
+        return found
+
+    def read(self, window: Window) -> Chip:
+        """The pixels of a window, transformed; see RasterSource.
+
+        Raises:
+            SourceError: The pixels cannot be read, or a transform gives other than it says.
+        """
+        if not self.transforms:
+            return self.read_own(window)
+        return read_clipped(window, self, self._read_transformed)
+
+    def _read_transformed(self, window: Window) -> Chip:
+        chip = self.read_own(window)
+        names, dtype = self.own_band_names, chip.data.dtype
+        for transform in self.transforms:
+            names, dtype = transform.band_names_of(names), np.dtype(transform.dtype_of(dtype))
+            chip = transform(chip)
+            expected = (dtype, (len(names), *window.shape), window.shape)
+            found = (chip.data.dtype, chip.data.shape, chip.valid.shape)
+            if found != expected:
+                raise SourceError(
+                    f"{type(transform).__name__}: gave {found[0]} {found[1]} with valid {found[2]}, but "
+                    f"says {expected[0]} {expected[1]} with valid {expected[2]}; mend its `__call__`, "
+                    "`band_names_of` or `dtype_of`"
+                )
+        return chip
