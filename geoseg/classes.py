@@ -13,11 +13,20 @@ from pydantic import BeforeValidator, Field, model_validator
 from geoseg.errors import LabelError
 from geoseg.spec import Spec
 
-Color = tuple[
-    Annotated[int, Field(ge=0, le=255)],
-    Annotated[int, Field(ge=0, le=255)],
-    Annotated[int, Field(ge=0, le=255)],
-]
+_Byte = Annotated[int, Field(ge=0, le=255)]
+
+
+def _from_hex(value: Any) -> Any:
+    """`#4477aa` is a way to write a colour."""
+    if not isinstance(value, str):
+        return value
+    if not re.fullmatch("#[0-9a-fA-F]{6}", value):
+        raise ValueError(f"{value!r} is no colour, expected '#rrggbb' or three numbers, 0..255")
+    return tuple(bytes.fromhex(value[1:]))
+
+
+Color = Annotated[tuple[_Byte, _Byte, _Byte], BeforeValidator(_from_hex)]
+"""Red, green, blue, 0..255; `#rrggbb` is taken too."""
 
 _PALETTE = (
     (68, 119, 170), (238, 102, 119), (34, 136, 51), (204, 187, 68), (102, 204, 238), (170, 51, 119),
@@ -34,15 +43,6 @@ def _default_color(index: int) -> Color:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _from_hex(value: Any) -> Any:
-    """`#4477aa` is a way to write a colour."""
-    if not isinstance(value, str):
-        return value
-    if not re.fullmatch("#[0-9a-fA-F]{6}", value):
-        raise ValueError(f"{value!r} is no colour, expected '#rrggbb' or three numbers, 0..255")
-    return tuple(bytes.fromhex(value[1:]))
-
-
 class ClassInfo(Spec):
     """One class."""
 
@@ -50,7 +50,7 @@ class ClassInfo(Spec):
     """The number in label files."""
     name: str = Field(min_length=1)
     """What people call it."""
-    color: Annotated[Color, BeforeValidator(_from_hex)]
+    color: Color
     """Red, green, blue, 0..255, or `#rrggbb`."""
 
 

@@ -14,10 +14,12 @@ from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, model_
 from pyproj import Geod, Transformer
 from pyproj.enums import TransformDirection
 from pyproj.exceptions import ProjError
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioIOError
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 
 from geoseg.errors import GridError, SourceError
+from geoseg.rasterpath import check_placed, to_gdal, why_not_opened
 from geoseg.spec import Spec
 from geoseg.window import Window
 
@@ -264,17 +266,19 @@ class Grid(Spec):
         """The grid of a raster file.
 
         Raises:
-            SourceError: GDAL cannot open it.
+            SourceError: It is missing, GDAL cannot open it, or it tells its place without a transform.
         """
         import rasterio
 
+        path = to_gdal(uri)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                file = rasterio.open(uri)
-        except RasterioIOError as error:
-            raise SourceError(f"{uri}: cannot be opened as a raster: {error}") from error
+                file = rasterio.open(path)
+        except (RasterioError, CPLE_BaseError) as error:
+            raise SourceError(why_not_opened(uri, error)) from error
         with file:
+            check_placed(uri, file)
             return cls.of_dataset(file)
 
     @classmethod

@@ -5,12 +5,17 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geoseg.errors import ConfigError
 from geoseg.scene import Scene
 from geoseg.window import Edge, Size, Window, pair, sliding
+
+Boxes = NDArray[np.int64]
+"""(window, 5): scene number, row, col, height, width."""
 
 
 class SlidingWindows(Sequence[tuple[int, Window]]):
@@ -92,7 +97,8 @@ class RandomWindows:
         self.length = length
         self.seed = seed
         self._areas = [scene.area for scene in scenes]
-        self._shapes = [scene.grid.shape for scene in scenes]
+        self._has_area = np.array([area is not None for area in self._areas])
+        self._shapes = np.array([scene.grid.shape for scene in scenes])
         weights = np.array(
             [
                 height * width if area is None else area.area_px
@@ -100,7 +106,7 @@ class RandomWindows:
             ],
             dtype=float,
         )
-        self._chances = weights / weights.sum()
+        self._chances = np.cumsum(weights) / weights.sum()
 
     def __len__(self) -> int:
         return self.length
@@ -109,28 +115,46 @@ class RandomWindows:
         """(scene number, window) number `index` of an epoch; IndexError past the end."""
         if not 0 <= index < self.length:
             raise IndexError(f"window {index} of {self.length}")
-        rng = np.random.default_rng((self.seed, epoch, index))
-        scene = int(rng.choice(len(self._chances), p=self._chances))
-        size = self._draw_size(rng)
-        area = self._areas[scene]
-        rows, cols = self._shapes[scene]
-        if area is None:
-            row = int(rng.integers(0, max(rows - size[0], 0) + 1))
-            col = int(rng.integers(0, max(cols - size[1], 0) + 1))
-        else:
-            point_row, point_col = area.sample(rng)
-            row = _around(rng, int(point_row), size[0], rows)
-            col = _around(rng, int(point_col), size[1], cols)
-        return scene, Window(row, col, *size)
+        scene, *window = self.draw_many(range(index, index + 1), epoch)[0].tolist()
+        return scene, Window(*window)
 
-    def _draw_size(self, rng: np.random.Generator) -> tuple[int, int]:
+    def draw_many(self, indices: range, epoch: int = 0) -> Boxes:
+        """Windows of consecutive numbers at once, the same that `draw` gives one by one."""
+        if not len(indices):
+            return np.zeros((0, 5), np.int64)
+        key = np.random.SeedSequence((self.seed, epoch)).generate_state(2, np.uint64)
+        # Of a counter's four numbers each window has its own, wherever one begins to count.
+        stream = np.random.Generator(np.random.Philox(key=key, counter=indices.start))
+        for_scene, for_size, *for_place = stream.random((len(indices), 4)).T
+        scenes = np.searchsorted(self._chances[:-1], for_scene, side="right")
+        sizes = self._sizes(for_size)
+        lasts = np.maximum(self._shapes[scenes] - sizes, 0)
+        least, most = np.zeros_like(lasts), lasts
+        in_area = np.flatnonzero(self._has_area[scenes])
+        if len(in_area):
+            points = np.array([self._point(int(scenes[i]), key, indices[i]) for i in in_area])
+            most[in_area] = np.minimum(points, lasts[in_area])
+            least[in_area] = np.clip(points - sizes[in_area] + 1, 0, lasts[in_area])
+        corners = _whole(np.stack(for_place, axis=1), least, most)
+        return np.concatenate([scenes[:, None], corners, sizes], axis=1)
+
+    def _sizes(self, numbers: NDArray[np.float64]) -> NDArray[np.int64]:
+        """(window, 2) height and width, from numbers in [0, 1)."""
         if self.size_range is None:
-            return self.size
-        height = int(rng.integers(self.size_range[0], self.size_range[1] + 1))
-        return height, max(round(height * self.size[1] / self.size[0]), 1)
+            return np.tile(np.array(self.size), (len(numbers), 1))
+        heights = _whole(numbers, *self.size_range)
+        widths = np.maximum(np.rint(heights * self.size[1] / self.size[0]).astype(int), 1)
+        return np.stack([heights, widths], axis=1)
+
+    def _point(self, scene: int, key: NDArray[Any], index: int) -> tuple[int, int]:
+        """(row, col) of a pixel of a scene's AOI, from random numbers of this window's own."""
+        stream = np.random.Philox(key=key, counter=(index + 1) << 64)  # far from all other windows'
+        area = self._areas[scene]
+        assert area is not None
+        row, col = area.sample(np.random.Generator(stream))
+        return int(row), int(col)
 
 
-def _around(rng: np.random.Generator, point: int, size: int, length: int) -> int:
-    """A random first pixel of a span that holds `point` and, where it can, stays in the side."""
-    last = max(length - size, 0)
-    return int(rng.integers(min(max(point - size + 1, 0), last), min(point, last) + 1))
+def _whole(numbers: NDArray[np.float64], least: Any, most: Any) -> NDArray[np.int64]:
+    """Whole numbers from least to most, both included, from numbers in [0, 1)."""
+    return least + np.floor(numbers * (most - least + 1)).astype(np.int64)  # type: ignore[no-any-return]

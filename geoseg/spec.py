@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -268,15 +269,23 @@ def text_stands_for(tag: str, *, by_suffix: Mapping[str, str] | None = None) -> 
     return BeforeValidator(stand_for)
 
 
+_DRIVER = re.compile(r"[A-Za-z][A-Za-z0-9_]+:")
+"""How GDAL names a driver before a path, as in `netcdf:a.nc:red` or `GTIFF_DIR:2:a.tif`."""
+
+
 def _as_text(uri: Any) -> Any:
     """A Path given in Python names a local file: there its text loses nothing."""
     return os.fspath(uri) if isinstance(uri, os.PathLike) else uri
 
 
 def _against_base(uri: str, info: ValidationInfo) -> str:
-    """A relative path in a YAML file is meant from that file's folder."""
+    """A relative path in a YAML file is meant from that file's folder.
+
+    What is no plain path stays as it is: URLs, `/vsi...`, and a driver's `NAME:...`.
+    """
     base = (info.context or {}).get("base")
-    if base is None or "://" in uri or uri.startswith(("/vsi", "/")) or Path(uri).is_absolute():
+    named = _DRIVER.match(uri) is not None or "://" in uri
+    if base is None or named or uri.startswith("/") or Path(uri).is_absolute():
         return uri
     return str(Path(base) / uri)
 

@@ -1,4 +1,5 @@
 import math
+import os
 import pickle
 import warnings
 
@@ -459,6 +460,22 @@ def test_a_picture_without_georeference_has_the_identity_and_warns_of_nothing(wr
         assert Grid.of(uri) == Grid(height=7, width=11)
 
 
-def test_the_grid_of_a_missing_file_is_an_error_that_names_it(tmp_path):
-    with pytest.raises(SourceError, match=r"gone\.tif: cannot be opened as a raster"):
-        Grid.of(str(tmp_path / "gone.tif"))
+@pytest.mark.skipif(os.name == "nt", reason="no pipes with names, few links")
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda path: None, "no such file; did you mean b.tif?"),
+        (lambda path: path.touch(), r"is empty \(0 bytes\), expected a raster"),
+        (lambda path: path.write_text("words"), "is no raster that GDAL can open"),
+        (lambda path: path.mkdir(), "is a folder, expected a raster file"),
+        (lambda path: path.symlink_to("c.tif"), "is a link to c.tif, which is not there"),
+        (lambda path: os.mkfifo(path, 0o600), "is a pipe or a device, expected a raster file"),
+    ],
+    ids=["missing", "empty", "text", "folder", "link", "pipe"],
+)
+def test_the_grid_of_what_is_no_raster_is_an_error_that_says_what_it_is(tmp_path, make, reason):
+    (tmp_path / "b.tif").write_text("words")
+    make(tmp_path / "a.tif")
+
+    with pytest.raises(SourceError, match=rf"a\.tif: {reason}"):
+        Grid.of(str(tmp_path / "a.tif"))

@@ -63,8 +63,16 @@ def test_rooms_export_sorted_names(name):
 
 def test_every_kind_has_the_tag_that_files_use():
     families = {
-        geoseg.RasterSource: {"geotiff", "warped", "array"},
+        geoseg.RasterSource: {
+            *("geotiff", "mbtiles", "lmdb", "stac"),
+            *("warped", "stack", "timestack", "array"),
+        },
         geoseg.VectorSource: {"file", "frame"},
+        geoseg.Transform: {
+            *("standardize", "minmax", "percentile", "log"),
+            *("reclass", "rgb_to_class", "fill_nan", "cast"),
+        },
+        geoseg.VectorTransform: {"infer_class", "buffer", "shift", "only_valid"},
         geoseg.LabelSource: {"raster", "vector"},
         geoseg.LabelStore: {"geotiff"},
     }

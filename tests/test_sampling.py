@@ -124,3 +124,20 @@ def test_senseless_options_are_errors():
         RandomWindows([scene(9, 9)], 4, length=1, size_range=(5, 3))
     with pytest.raises(ConfigError, match="no scene"):
         RandomWindows([], 4, length=1)
+
+
+@pytest.mark.parametrize("size_range", [None, (5, 30)])
+def test_windows_drawn_at_once_are_those_drawn_one_by_one(size_range):
+    scenes = [
+        scene(40, 90),
+        scene(60, 57, aoi=[box(3, 4, 30, 40)], name="b"),
+        scene(7, 9, name="c"),
+    ]
+    windows = RandomWindows(scenes, (8, 6), length=200, seed=4, size_range=size_range)
+    one_by_one = [windows.draw(i, epoch=2) for i in range(200)]
+    for numbers in (range(200), range(17, 150), range(5, 5)):
+        drawn = windows.draw_many(numbers, epoch=2).tolist()
+        assert [(n, Window(*place)) for n, *place in drawn] == one_by_one[
+            numbers.start : numbers.stop
+        ]
+    assert {number for number, _ in one_by_one} == {0, 1, 2}

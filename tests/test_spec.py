@@ -19,10 +19,21 @@ from geoseg.labels.sources import RasterLabels, VectorLabels
 from geoseg.scene import Scene
 from geoseg.sources.array import ArraySource
 from geoseg.sources.base import Chip, RasterField, RasterSource, VectorSource
+from geoseg.sources.cast import Cast, FillNaN
 from geoseg.sources.geotiff import GeoTIFFSource
-from geoseg.sources.statistics import BandStatistics
+from geoseg.sources.lmdb import LMDBSource
+from geoseg.sources.mbtiles import MBTilesSource
+from geoseg.sources.inferclass import InferClass
+from geoseg.sources.recode import Reclass, RGBToClass
+from geoseg.sources.stac import STACSource
+from geoseg.sources.stack import StackSource
+from geoseg.sources.statistics import Statistics
+from geoseg.sources.timestack import TimeStackSource
 from geoseg.sources.transformed import Transform
+from geoseg.sources.transformedvector import VectorTransform
+from geoseg.sources.transforms import Log, MinMax, Percentile, Standardize
 from geoseg.sources.vector import FileVectorSource, FrameSource
+from geoseg.sources.vectortransforms import Buffer, OnlyValid, Shift
 from geoseg.sources.warp import WarpedSource
 from geoseg.spec import FrozenMap, Spec, Tagged, Uri
 
@@ -99,13 +110,38 @@ WRITTEN = [
     GeoTIFFSource(uri="a.tif", nodata=-math.inf),
     WarpedSource(source=GeoTIFFSource(uri="a.tif", bands=(1,)), onto=GRID, resampling="bilinear"),
     WarpedSource(source="a.tif", onto=GeoTIFFSource(uri="b.tif", nodata=0), resampling="mode"),
+    StackSource(sources=("a.tif", Checkerboard()), like=1, resampling=("cubic", "nearest")),
+    StackSource(sources=("a.tif",), resampling="mode", band_names=("red", "no")),
+    TimeStackSource(
+        sources=("a.tif", None, Checkerboard()),
+        times=("2020-06-01", "2020-07-01", "2020-07-01T10:30:00Z"),
+        require="any",
+        named_by="step",
+    ),
+    STACSource(uri="item.json", assets=("B04", "B08"), like="B08", resampling="cubic"),
     Checkerboard(
         side=5, below=WarpedSource(source=Checkerboard(), onto=GRID, resampling="nearest")
     ),
+    MBTilesSource(uri="a.mbtiles", zoom=3, nodata_color=(0, 0, 0), on_bad_tile="warn"),
+    LMDBSource(uri="store", key="patch_1", bands=("nir", "red"), size=(120, 60)),
     FileVectorSource(uri="a.gpkg", layer="roads", where="kind = 'no'"),
     RasterLabels(source=Checkerboard(side=4), classes=CLASSES, mapping={1: 0, -2: 1}),
     VectorLabels(source="a.gpkg", classes=CLASSES, class_by="kind"),
     GeoTIFFLabelStore(uri="out.tif", cog=False),
+    GeoTIFFSource(uri="a.tif", transforms=(FillNaN(value=0), Log())),
+    Standardize(mean=(1e-3, -2), std=(0, 1)),
+    MinMax(low=(0,), high=(1e9,)),
+    Percentile(low=(-5.25,), high=(7,)),
+    Log(offset=0.5),
+    Reclass(mapping={7: 1, -2: 0}, default=255),
+    RGBToClass(colors={3: "#ff0080", 0: (0, 0, 0)}, tolerance=2),
+    FillNaN(value=-1),
+    Cast(dtype="uint8", on_overflow="clip", on_fraction="round"),
+    FileVectorSource(uri="a.gpkg", transforms=(OnlyValid(), Shift(north_m=-1e-3))),
+    OnlyValid(),
+    InferClass(value_by="no", values={1: "on", "yes": 3}, queries={"z > 1": 2, "a == 'no'": "off"}),
+    Shift(right_px=0.5),
+    Buffer(points_m={"no": 2, 3: 1e-3, "*": 0}, lines_m=4, class_by="kind", cap="flat"),
     Circle(radius=1e-3),
     Square(color="no"),
 ]
@@ -115,7 +151,7 @@ UNTAGGED = [
     Grid(height=1, width=1),
     CLASSES,
     ClassInfo(id=3, name="off", color=(1, 2, 3)),
-    BandStatistics(mean=(1.5, math.inf), std=(0.0, 1e-300), count=3),
+    Statistics(mean=(1.5, math.inf), std=(0.0, 1e-300), count=3),
     Scene(id="s", image=Checkerboard(), labels=RasterLabels(source="l.tif"), aoi="a.gpkg"),
     Drawing(
         first=Circle(radius=2),
@@ -144,7 +180,9 @@ def test_a_spec_survives_yaml(spec):
 
 @pytest.mark.parametrize("spec", WRITTEN, ids=name_of)
 def test_a_kind_is_found_by_its_tag_through_the_head_of_its_family(spec):
-    heads = (RasterSource, VectorSource, LabelSource, LabelStore, Shape)
+    heads = (
+        RasterSource, Transform, VectorSource, VectorTransform, LabelSource, LabelStore, Shape
+    )  # fmt: skip
     head = next(head for head in heads if isinstance(spec, head))
     text = spec.to_yaml()
 
@@ -163,7 +201,7 @@ def test_a_spec_survives_pickle(spec):
 
 def test_an_example_of_every_kind_is_tested_here():
     tested = {type(spec) for spec in WRITTEN + PYTHON_ONLY}
-    heads = (RasterSource, Transform, VectorSource, LabelSource, LabelStore)
+    heads = (RasterSource, Transform, VectorSource, VectorTransform, LabelSource, LabelStore)
     ours = {
         kind
         for head in heads
@@ -550,3 +588,14 @@ def test_a_frozen_map_in_a_spec_is_checked_and_comes_back():
     assert pickle.loads(pickle.dumps(mapped.ids)) == mapped.ids
     with pytest.raises(ValidationError, match="valid integer"):
         Mapped(ids={"one": "a"})
+
+
+@pytest.mark.parametrize(
+    "uri", ["netcdf:a.nc:red", "GTIFF_DIR:2:a.tif", "s3://bucket/a.tif", "zip://a.zip!a.tif"]
+)
+def test_what_is_no_plain_path_in_a_file_stays_as_it_is(tmp_path, uri):
+    path = tmp_path / "source.yaml"
+    path.write_text(f"{{type: geotiff, uri: '{uri}'}}")
+    assert RasterSource.from_yaml(path).uri == uri
+    path.write_text("{type: geotiff, uri: a b.tif}")
+    assert RasterSource.from_yaml(path).uri == str(tmp_path.resolve() / "a b.tif")

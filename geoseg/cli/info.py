@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,9 +27,10 @@ def info(
 ) -> None:
     """Tell what a file is.
 
-    A bundle: classes, bands, dtype, statistics, resolution and training. A raster: grid, bands,
-    dtype, nodata, blocks, overviews, and classes if geoseg wrote it. An experiment: its scenes and
-    options.
+    A bundle: classes, bands, dtype, statistics, resolution and training. A raster: grid, what tells
+    its place, bands and which of them are alpha (left out unless asked for by number), dtype, nodata,
+    blocks, overviews, and classes if geoseg wrote it. Map tiles (.mbtiles): the same and what a look at
+    every tile found. An experiment: its scenes and options.
     """
     with told_briefly(debug=debug, name=path):
         found = _describe(path)
@@ -41,6 +43,8 @@ def _describe(path: str) -> dict[str, Any]:
         return _experiment(path)
     if Path(path).is_file() and zipfile.is_zipfile(path):
         return _bundle(path)
+    if path.lower().endswith(".mbtiles"):
+        return _tiles(path)
     return _raster(path)
 
 
@@ -57,7 +61,9 @@ def _raster(path: str) -> dict[str, Any]:
     from geoseg.errors import StoreError
     from geoseg.grid import Grid
     from geoseg.labels.geotiff import GeoTIFFLabelStore
+    from geoseg.rasterpath import placed_by
     from geoseg.sources.handles import open_raster
+    from geoseg.sources.rasterfile import alphas_of
 
     file = open_raster(path)
     grid = Grid.of_dataset(file)
@@ -68,7 +74,9 @@ def _raster(path: str) -> dict[str, Any]:
         "bounds": list(grid.bounds),
         "resolution": list(grid.resolution),
         "resolution_m": grid.ground_resolution,
+        "georeference": placed_by(file),
         "bands": [name or str(i) for i, name in enumerate(file.descriptions, start=1)],
+        "alpha": alphas_of(file),
         "dtype": file.dtypes[0] if len(set(file.dtypes)) == 1 else list(file.dtypes),
         "nodata": file.nodata,
         "blocks": list(file.block_shapes[0]) if file.count else None,
@@ -78,6 +86,23 @@ def _raster(path: str) -> dict[str, Any]:
     with suppress(StoreError):  # a raster of any other kind
         found["classes"] = _classes(GeoTIFFLabelStore(uri=path).read().classes)
     return found
+
+
+def _tiles(path: str) -> dict[str, Any]:
+    from geoseg.sources.mbtiles import MBTilesSource
+
+    source = MBTilesSource(uri=path)
+    report = asdict(source.preflight())
+    described: dict[str, Any] = {"kind": "map tiles"}
+    if not report["problems"]:
+        grid = source.grid
+        described |= {
+            "grid": grid.model_dump(mode="json"),
+            "resolution_m": grid.ground_resolution,
+            "bands": list(source.band_names),
+            "dtype": source.dtype.name,
+        }
+    return described | {key: value for key, value in report.items() if key != "uri"}
 
 
 def _experiment(path: str) -> dict[str, Any]:
@@ -115,7 +140,11 @@ def _lines(found: dict[str, Any], indent: str = "") -> Iterator[str]:
 
 def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(_text(item) for item in value) or "none"
+        # A tile within a list is z/x/y.
+        items = (
+            "/".join(map(_text, v)) if isinstance(v, list | tuple) else _text(v) for v in value
+        )
+        return ", ".join(items) or "none"
     if isinstance(value, float):
         return f"{value:.10g}"
     return "none" if value is None or value == {} else str(value)

@@ -15,10 +15,11 @@ from torch.utils.data import Dataset, default_collate, get_worker_info
 from geoseg.errors import ConfigError, SceneError
 from geoseg.scene import Scene
 from geoseg.sources.base import Chip, has_names
-from geoseg.sources.rows import RowRing
 from geoseg.window import Size, Window, pair
 
 Item = dict[str, Any]
+Place = tuple[int, Window]
+"""(scene number, window)."""
 
 
 class Batch(Sequence[Item]):
@@ -92,7 +93,7 @@ class WindowDataset(Dataset[Item]):
         """Number of windows."""
 
     @abstractmethod
-    def place(self, index: int) -> tuple[int, Window]:
+    def place(self, index: int) -> Place:
         """(scene number, window) of an item; IndexError past the end."""
 
     def __getitem__(self, index: int) -> Item:
@@ -104,12 +105,8 @@ class WindowDataset(Dataset[Item]):
         places = [self.place(index) for index in indices]
         images = np.empty((len(places), self.channels, *self.size), self.dtype)
         valid = np.empty((len(places), *self.size), bool)
-        masks = np.empty((len(places), *self.size), np.int64) if self.labels else None
-        for i, (number, window) in enumerate(places):
-            chip = self._read(number, window)
-            if masks is not None:
-                masks[i] = self._read_mask(number, window, chip.valid)
-            _write(images[i], valid[i], chip)
+        self._fill(places, images, valid)
+        masks = self._read_masks(places, valid) if self.labels else None
         return self._pack(places, images, valid, masks)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -120,8 +117,21 @@ class WindowDataset(Dataset[Item]):
         self.__dict__.update(state)
         self._local = threading.local()
 
+    def _fill(
+        self, places: Sequence[Place], images: NDArray[Any], valid: NDArray[np.bool_]
+    ) -> None:
+        """Read the pixels of a batch into its arrays."""
+        for image, known, (number, window) in zip(images, valid, places, strict=True):
+            write_chip(image, known, self._read(number, window))
+
     def _read(self, number: int, window: Window) -> Chip:
         return self.scenes[number].pixels.read(window)
+
+    def _read_masks(self, places: Sequence[Place], valid: NDArray[np.bool_]) -> NDArray[np.int64]:
+        masks = np.empty(valid.shape, np.int64)
+        for mask, known, (number, window) in zip(masks, valid, places, strict=True):
+            mask[...] = self._read_mask(number, window, known)
+        return masks
 
     def _read_mask(self, number: int, window: Window, valid: NDArray[np.bool_]) -> NDArray[Any]:
         labels = self.scenes[number].read_labels(window, valid)
@@ -129,7 +139,7 @@ class WindowDataset(Dataset[Item]):
 
     def _pack(
         self,
-        places: list[tuple[int, Window]],
+        places: list[Place],
         images: NDArray[Any],
         valid: NDArray[np.bool_],
         masks: NDArray[np.int64] | None,
@@ -149,34 +159,20 @@ class WindowDataset(Dataset[Item]):
         return Batch(stacked)
 
 
-class RowReader:
-    """Chips of windows in order, cut from a ring of rows; one thread's own."""
-
-    def __init__(self, scene: Scene, *, height: int, width: int) -> None:
-        """Nothing is read yet; `height` rows are kept, and `width` columns from the first."""
-        self.scene = scene
-        self._ring = RowRing(scene.pixels, size=height, width=width)
-        self._chip: Chip | None = None
-
-    def chip(self, window: Window, *, starts_row: bool) -> Chip | None:
-        """A view of the window's pixels; None where the ring is elsewhere and need not go there."""
-        if starts_row and self._ring.row != window.row:
-            self._chip = self._ring.at(window.row)
-        if self._chip is None or self._ring.row != window.row:
-            return None
-        columns = slice(window.col, window.col_stop)
-        return Chip(self._chip.data[:, :, columns], self._chip.valid[:, columns])
-
-
 def in_worker() -> bool:
     """Whether this process is a DataLoader's worker."""
     return get_worker_info() is not None
 
 
-def _write(image: NDArray[Any], valid: NDArray[np.bool_], chip: Chip) -> None:
+def write_chip(image: NDArray[Any], valid: NDArray[np.bool_], chip: Chip) -> None:
     """Copy a chip into its place in the batch; what is not valid becomes 0 (it could be NaN)."""
     image[...] = chip.data
     valid[...] = chip.valid
+    hide_missing(image, valid)
+
+
+def hide_missing(image: NDArray[Any], valid: NDArray[np.bool_]) -> None:
+    """Make (band, height, width) 0 where (height, width) is not valid."""
     if not valid.all():
         image[:, ~valid] = 0
 

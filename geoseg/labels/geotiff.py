@@ -19,13 +19,12 @@ from geoseg.labels.tiff import (
     CLASSES_TAG,
     COG_TRAILER,
     TILE,
-    check_whole,
     copy_to_cog,
     create,
-    not_written,
 )
 from geoseg.outputs import written_whole
 from geoseg.sources.handles import GDAL_ERRORS, open_raster
+from geoseg.sources.wholetiff import check_whole, not_written
 from geoseg.spec import Uri
 from geoseg.window import Window
 
@@ -59,10 +58,10 @@ class GeoTIFFLabelStore(LabelStore):
                 writer = GeoTIFFLabelWriter(dataset, grid, classes, self.uri)
                 yield writer
                 writer.flush()
-            check_whole(tiles, grid, self.uri)
+            check_whole(tiles, self.uri)
             if self.cog:
                 copy_to_cog(tiles, path, grid, self.uri)
-                check_whole(path, grid, self.uri, trailer=COG_TRAILER)
+                check_whole(path, self.uri, trailer=COG_TRAILER)
         for suffix in (".aux.xml", ".ovr", ".msk"):  # they told about the file that was replaced
             Path(self.uri + suffix).unlink(missing_ok=True)
 

@@ -22,7 +22,8 @@ from geoseg.labels.features import (
 from geoseg.labels.values import counted, known_values, listed, to_ids
 from geoseg.sources.base import RasterField, RasterSource, VectorField
 from geoseg.sources.cache import remember
-from geoseg.sources.features import geometries_of, name_of, polygons_on
+from geoseg.sources.features import geometries_of, name_of
+from geoseg.sources.ongrid import polygons_on
 from geoseg.sources.warp import WarpedSource
 from geoseg.spec import FrozenMap
 from geoseg.window import Window
@@ -140,7 +141,8 @@ class VectorLabels(LabelSource):
 
     type: Literal["vector"] = "vector"
     source: VectorField
-    """The features; plain text is the uri of a vector file. Points and lines are left out, counted."""
+    """The features; plain text is the uri of a vector file. Points and lines are left out, counted, unless
+    a `Buffer` in the source's transforms makes polygons of them."""
     class_by: str | None = None
     """A column of class names or ids; None: every feature has the default class."""
     default_class: str | int | None = None

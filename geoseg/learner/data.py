@@ -10,9 +10,17 @@ from torch import distributed as dist
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from geoseg.classes import ClassMap
-from geoseg.datasets import RandomWindowGeoDataset, SlidingWindowGeoDataset, collate
+from geoseg.datasets import (
+    LocalSampler,
+    RandomWindowGeoDataset,
+    SlidingWindowGeoDataset,
+    collate,
+)
+from geoseg.datasets.windows import listed
 from geoseg.learner.facts import DataFacts, check_labels, facts_of
+from geoseg.learner.standardized import common_standardize, with_standardize
 from geoseg.scene import Scene
+from geoseg.sources.transforms import Standardize
 from geoseg.window import Size
 
 Samples = Sequence[Scene] | Dataset[dict[str, Any]]
@@ -53,14 +61,28 @@ class SegmentationData(pl.LightningDataModule):
         self.seed, self.workers = seed, workers
 
     def check(self, classes: ClassMap) -> None:
-        """See that all scenes have labels of these classes; data sets are taken as they are."""
+        """See that all scenes have labels of these classes and may be standardized alike.
+
+        Data sets are taken as they are.
+        """
         for samples in (self.train, self.valid):
             if samples is not None and not isinstance(samples, Dataset):
                 check_labels(samples, classes)
+        if self.valid is not None:
+            self._alike(self.valid)
 
     def facts(self) -> DataFacts | None:
         """Bands, dtype and statistics of the training scenes; None for a data set."""
         return None if isinstance(self.train, Dataset) else facts_of(self.train)
+
+    @property
+    def standardize(self) -> Standardize | None:
+        """What the images of all training scenes end with; None for none, and for a data set.
+
+        Raises:
+            ConfigError: Some of the scenes end with one and others not, or with another one.
+        """
+        return None if isinstance(self.train, Dataset) else common_standardize(listed(self.train))
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Batches of random windows, others in each epoch."""
@@ -70,18 +92,30 @@ class SegmentationData(pl.LightningDataModule):
                 windows, self.size, self.length, seed=self.seed, normalize=False
             )
         if isinstance(windows, RandomWindowGeoDataset):
-            return self._loader(windows, sampler=EpochSampler(windows))
+            return self._loader(
+                windows, sampler=LocalSampler(windows, self.batch_size, workers=self.workers)
+            )
         return self._loader(windows, shuffle=True)
 
     def val_dataloader(self) -> list[Any] | DataLoader[dict[str, Any]]:
-        """Batches of windows side by side; no pixel is counted twice."""
+        """Batches of windows side by side; no pixel is counted twice.
+
+        Scenes without the Standardize of the training scenes get it.
+        """
         if self.valid is None:
             return []
-        windows = self.valid
+        windows = self._alike(self.valid)
         if not isinstance(windows, Dataset):
             windows = SlidingWindowGeoDataset(windows, self.size, edge="pad", normalize=False)
         shared = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
         return self._loader(windows, sampler=EachOnce(windows) if shared else None)
+
+    def _alike(self, samples: Samples) -> Samples:
+        """Scenes as they are read beside the training scenes."""
+        if isinstance(samples, Dataset) or isinstance(self.train, Dataset):
+            return samples
+        expected = self.standardize
+        return [with_standardize(scene, expected) for scene in listed(samples)]
 
     def _loader(
         self,
@@ -117,21 +151,3 @@ class EachOnce(DistributedSampler[dict[str, Any]]):
     @property
     def _total(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]
-
-
-class EpochSampler(Sampler[int]):
-    """All numbers in order; what the Trainer says of the epoch reaches the data set."""
-
-    def __init__(self, windows: RandomWindowGeoDataset) -> None:
-        """The windows are random already: their numbers need no shuffling."""
-        self.windows = windows
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(len(self.windows)))
-
-    def __len__(self) -> int:
-        return len(self.windows)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the Trainer before each epoch."""
-        self.windows.set_epoch(epoch)

@@ -10,9 +10,11 @@ import numpy as np
 from geoseg.classes import ClassMap
 from geoseg.datasets.windows import listed, scale_of
 from geoseg.errors import BundleError, ConfigError, SceneError
+from geoseg.learner.standardized import common_standardize, warn_of_hidden, without_standardize
 from geoseg.scene import Scene
 from geoseg.sources.base import has_names
-from geoseg.sources.statistics import BandStatistics, RunningStatistics
+from geoseg.sources.statistics import RunningStatistics, Statistics
+from geoseg.sources.transforms import Standardize
 from geoseg.spec import Spec
 from geoseg.window import Window
 
@@ -30,15 +32,29 @@ class DataFacts(Spec):
     band_names: tuple[str, ...]
     """In the order of the model's channels; numbers as text where the files name none."""
     dtype: str
-    """Of the pixels, as numpy calls it."""
-    statistics: BandStatistics
-    """Over valid pixels inside the AOIs of the training scenes, in the source's units."""
+    """Of the pixels, as numpy calls it, before `standardize`."""
+    statistics: Statistics
+    """Over valid pixels inside the AOIs of the training scenes, in the source's units before
+    `standardize`."""
     resolution_m: tuple[float, float] | None
     """Ground size (x, y) of a pixel in metres in the first scene; None without georeference."""
+    standardize: Standardize | None = None
+    """What the images of all training scenes ended with, in place of the model's own normalisation;
+    images that come without it get it."""
 
 
 def facts_of(scenes: Sequence[Scene]) -> DataFacts:
-    """Look at the pixels of training scenes, every block once (64 million pixels at most)."""
+    """Look at the pixels of training scenes, every block once (64 million pixels at most).
+
+    Raises:
+        ConfigError: Some of the scenes end with a Standardize and others not, or with another one.
+
+    Warns:
+        UserWarning: A scene has a Standardize elsewhere.
+    """
+    standardize = common_standardize(scenes)
+    warn_of_hidden(scenes)
+    scenes = [without_standardize(scene) for scene in scenes]
     first = scenes[0]
     total = sum(scene.grid.height * scene.grid.width for scene in scenes)
     step = max(round(total / _ENOUGH), 1)
@@ -55,11 +71,17 @@ def facts_of(scenes: Sequence[Scene]) -> DataFacts:
         dtype=np.dtype(first.image.dtype).name,
         statistics=statistics.result(),
         resolution_m=first.grid.ground_resolution,
+        standardize=standardize,
     )
 
 
 def scaled_statistics(facts: DataFacts) -> tuple[list[float], list[float]]:
-    """(mean, deviation) of each band for images scaled to [0, 1]; a constant band is not divided."""
+    """(mean, deviation) of each band for images scaled to [0, 1]; a constant band is not divided.
+
+    (0, 1) where the images themselves end with a Standardize: it is not done twice.
+    """
+    if facts.standardize is not None:
+        return [0.0] * len(facts.band_names), [1.0] * len(facts.band_names)
     scale = scale_of(np.dtype(facts.dtype))
     mean = [value * scale for value in facts.statistics.mean]
     return mean, [value * scale if value > 0 else 1.0 for value in facts.statistics.std]
@@ -85,7 +107,7 @@ def check_labels(scenes: Sequence[Scene], classes: ClassMap) -> None:
 
 
 def check_scene(facts: DataFacts, scene: Scene) -> None:
-    """See that a scene is like the training data.
+    """See that a scene is like the training data, both before a Standardize at the end of the image.
 
     Raises:
         BundleError: Its bands or dtype differ.
@@ -93,6 +115,7 @@ def check_scene(facts: DataFacts, scene: Scene) -> None:
     Warns:
         UserWarning: Bands cannot be compared by name, or the resolution differs by more than a quarter.
     """
+    scene = without_standardize(scene)
     names = scene.image.band_names
     _check_bands(facts, scene.id, names)
     dtype = np.dtype(scene.image.dtype).name

@@ -30,6 +30,7 @@ from geoseg.learner.facts import (
 from geoseg.learner.fit import train_module
 from geoseg.learner.module import SegmentationModule
 from geoseg.learner.predict import predict
+from geoseg.learner.standardized import with_standardize
 from geoseg.learner.training import Training
 from geoseg.scene import Scene
 from geoseg.sources.handles import close_all
@@ -104,6 +105,7 @@ class Learner:
                 check_labels(valid, self.classes)
                 for scene in valid:
                     check_scene(self.data, scene)
+                    with_standardize(scene, self.data.standardize)  # raises where it cannot be
             channels = len(self.data.band_names)
         self._module = self._build(channels)
         data = SegmentationData(
@@ -159,11 +161,12 @@ class Learner:
             workers: Processes that read; None: as in training.
 
         Raises:
-            BundleError: The scene's bands or dtype are not those of training.
+            BundleError: The scene's bands, dtype or Standardize are not those of training.
         """
         module = self.module
         if self.data is not None:
             check_scene(self.data, scene)
+            scene = with_standardize(scene, self.data.standardize)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         module = module.to(device).eval()
 

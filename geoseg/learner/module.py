@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+from torch.utils.data import Dataset
 
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError, LabelError
@@ -17,6 +18,8 @@ from geoseg.labels.metrics import mean_iou
 from geoseg.learner import augment, losses, models
 from geoseg.learner.data import SegmentationData
 from geoseg.learner.facts import scaled_statistics
+from geoseg.learner.standardized import told
+from geoseg.sources.transforms import Standardize
 
 _IGNORED = 255
 """Channel of pixels that are not labelled."""
@@ -40,6 +43,9 @@ class SegmentationModule(pl.LightningModule):
     """(256,) the channel of each class id; 255 of `ignore_id`, -1 of all others."""
     confusion: Tensor
     """(class, class) pixels of the running validation; rows are the truth."""
+    standardize: Standardize | None
+    """What the images of the training scenes ended with, so that no mean and deviation are taken here;
+    kept in checkpoints."""
 
     def __init__(
         self,
@@ -97,6 +103,8 @@ class SegmentationModule(pl.LightningModule):
             logger=False,
         )
         self._measured = mean is not None or std is not None
+        self.standardize = None
+        self._knows_scenes = False
         if isinstance(model, str):
             model = models.build(model, in_channels, len(self.classes), **(model_options or {}))
         self.network = model
@@ -118,18 +126,45 @@ class SegmentationModule(pl.LightningModule):
         """Before a training: compare classes with the scenes, and measure them where none was given.
 
         Raises:
-            ConfigError: Classes or bands of the scenes are not those of the module.
+            ConfigError: Classes or bands of the scenes are not those of the module, or their images are
+                standardized, but not as the module expects.
             SceneError: A scene has no labels.
         """
         data = getattr(self.trainer, "datamodule", None)
-        if stage != "fit" or not isinstance(data, SegmentationData):
+        if not isinstance(data, SegmentationData):
             return
-        data.check(self.classes)
+        if stage == "fit":
+            data.check(self.classes)
+            self._knows_scenes = False  # of an earlier training
+        if not isinstance(data.train, Dataset):
+            self._take_standardize(data.standardize)
+        if stage != "fit":
+            return
         if self._measured or (facts := data.facts()) is None:
             return
         mean, std = scaled_statistics(facts)
         self.mean.copy_(_per_channel(mean, len(self.mean), 0.0))
         self.std.copy_(_per_channel(std, len(self.std), 1.0))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the images of the training scenes end with."""
+        if self._knows_scenes:
+            kept = None if self.standardize is None else self.standardize.model_dump(mode="json")
+            checkpoint["geoseg_standardize"] = kept
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take that up again.
+
+        Raises:
+            ConfigError: A training is to go on with scenes that end with another Standardize.
+        """
+        if "geoseg_standardize" not in checkpoint:
+            return
+        kept = checkpoint["geoseg_standardize"]
+        found = None if kept is None else Standardize.model_validate(kept)
+        if self._knows_scenes:
+            _refuse_other(trained=found, given=self.standardize)
+        self.standardize, self._knows_scenes = found, True
 
     def forward(self, image: Tensor, valid: Tensor | None = None) -> Tensor:
         """Logits of a batch.
@@ -184,6 +219,18 @@ class SegmentationModule(pl.LightningModule):
         iou = mean_iou(confusion.cpu().numpy())
         self.log("valid_mean_iou", float("nan") if iou is None else iou, sync_dist=True)
 
+    def _take_standardize(self, given: Standardize | None) -> None:
+        """See that scenes end with what the module was trained with; where it does not know, learn it."""
+        if self._knows_scenes:
+            _refuse_other(trained=self.standardize, given=given)
+        unchanged = bool((self.mean == 0).all() and (self.std == 1).all())
+        if given is not None and self._measured and not unchanged:
+            raise ConfigError(
+                "the images of the scenes end with a Standardize, and the module has a mean and std of "
+                "its own, which would do it twice; leave out one of the two"
+            )
+        self.standardize, self._knows_scenes = given, True
+
     def _logits(self, normal: Tensor) -> Tensor:
         """What the network makes of normalised images, seen to have the right shape."""
         logits: Any = self.network(normal)
@@ -233,6 +280,14 @@ class SegmentationModule(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def _refuse_other(*, trained: Standardize | None, given: Standardize | None) -> None:
+    if trained != given:
+        raise ConfigError(
+            f"the module was trained on images that end with {told(trained)}, but these end with "
+            f"{told(given)}; use the same `transforms`"
+        )
 
 
 def _class_map(classes: ClassMap | Sequence[str] | Mapping[str, Any]) -> ClassMap:

@@ -52,7 +52,8 @@ def predict(
 
     Args:
         model: Gives probabilities, in the order of `classes`.
-        scene: What is predicted; its labels are not read.
+        scene: What is predicted, read as it is (a Learner gives it the Standardize of its training, see
+            `geoseg.learner.standardized`); its labels are not read.
         classes: The classes of the map.
         store: Where rows are written as soon as no window touches them, in memory that does not grow
             with the height; None returns labels in memory, with float32 scores.

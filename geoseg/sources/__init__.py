@@ -1,4 +1,4 @@
-"""Pixels and features: every kind of source is known once this package is imported."""
+"""Pixels and features: every kind of source and transform is known once this package is imported."""
 
 from geoseg.sources.array import ArraySource
 from geoseg.sources.base import (
@@ -9,23 +9,57 @@ from geoseg.sources.base import (
     VectorSource,
     read_clipped,
 )
+from geoseg.sources.cast import Cast, FillNaN
 from geoseg.sources.geotiff import GeoTIFFSource
+from geoseg.sources.inferclass import InferClass
+from geoseg.sources.lmdb import LMDBSource
+from geoseg.sources.mbtiles import MBTilesSource
+from geoseg.sources.prewarp import materialize
+from geoseg.sources.recode import Reclass, RGBToClass
+from geoseg.sources.stac import STACSource
+from geoseg.sources.stack import StackSource
+from geoseg.sources.statistics import Statistics
+from geoseg.sources.timestack import TimeChip, TimeStackSource
 from geoseg.sources.transformed import Transform, TransformedSource
+from geoseg.sources.transformedvector import VectorTransform
+from geoseg.sources.transforms import Log, MinMax, Percentile, Standardize
 from geoseg.sources.vector import FileVectorSource, FrameSource
+from geoseg.sources.vectortransforms import Buffer, OnlyValid, Shift
 from geoseg.sources.warp import WarpedSource
 
 __all__ = [
     "ArraySource",
+    "Buffer",
+    "Cast",
     "Chip",
     "FileVectorSource",
+    "FillNaN",
     "FrameSource",
     "GeoTIFFSource",
+    "InferClass",
+    "LMDBSource",
+    "Log",
+    "MBTilesSource",
+    "MinMax",
+    "OnlyValid",
+    "Percentile",
+    "RGBToClass",
     "RasterField",
     "RasterSource",
+    "Reclass",
+    "STACSource",
+    "Shift",
+    "StackSource",
+    "Standardize",
+    "Statistics",
+    "TimeChip",
+    "TimeStackSource",
     "Transform",
     "TransformedSource",
     "VectorField",
     "VectorSource",
+    "VectorTransform",
     "WarpedSource",
+    "materialize",
     "read_clipped",
 ]

@@ -12,6 +12,7 @@ from geoseg.sources import resample, resample_boxes
 from geoseg.sources.base import Chip, RasterSource
 from geoseg.sources.pixelmap import PixelMap, covering
 from geoseg.sources.resample import Patch
+from geoseg.sources.seam import read_round, unrolled
 from geoseg.window import Window
 
 _WINDOW = 1 << 20
@@ -52,32 +53,42 @@ def warp_exact(source: RasterSource, pixels: PixelMap, window: Window, resamplin
         for strip in resample.strips(window.shape):
             part = Window(window.row + strip.start, window.col, len(cols[strip]), window.width)
             pixels.settle_ties(part, (cols[strip], rows[strip]))
+    if pixels.whole_turn:
+        cols = unrolled(cols, source.grid.width)
     reach = (boxes[0] / 2 + 1, boxes[1] / 2 + 1) if boxes else (_REACH, _REACH)
-    rectangle = covering(source.grid, (cols, rows), reach)
+    rectangle = covering(source.grid, (cols, rows), reach, round_the_earth=pixels.whole_turn)
     if rectangle is None:
         data = np.zeros((len(source.band_names), *window.shape), source.dtype)
         return Chip(data, np.zeros(window.shape, bool))
     if rectangle.height * rectangle.width > _RECTANGLE and window.shape != (1, 1):
         return _in_halves(source, pixels, window, resampling)
-    patch = Patch(source.read(rectangle), rectangle)
-    lost = _bring_near(source.grid, cols, rows, held=not boxed)
-    chip = KERNELS[resampling](patch, cols, rows, *boxes)
+    chip = read_round(source, rectangle) if pixels.whole_turn else source.read(rectangle)
+    lost = _bring_near(cols, rows)
+    if not boxed:
+        _hold(source.grid, cols, rows, round_the_earth=pixels.whole_turn)
+    chip = KERNELS[resampling](Patch(chip, rectangle), cols, rows, *boxes)
     if lost.any():
         chip.data[:, lost], chip.valid[lost] = 0, False
     return chip
 
 
-def _bring_near(source: Grid, cols: Floats, rows: Floats, *, held: bool) -> NDArray[np.bool_]:
-    """Give every pixel a place on the source (`held`: at most half a pixel off); tell which had none."""
+def _bring_near(cols: Floats, rows: Floats) -> NDArray[np.bool_]:
+    """Give every pixel a place on the source, in place; tell which had none."""
     lost = np.isnan(cols)
     if lost.any():
         some = np.argmin(lost)
         cols[lost], rows[lost] = cols.flat[some], rows.flat[some]
-    if held:
-        # Half a pixel past the edge is as good as any place farther out: nothing is valid there.
-        np.clip(cols, -0.5, source.width + 0.5, out=cols)
-        np.clip(rows, -0.5, source.height + 0.5, out=rows)
     return lost
+
+
+def _hold(source: Grid, cols: Floats, rows: Floats, *, round_the_earth: bool) -> None:
+    """Bring places outside the source to half a pixel from its edge, in place.
+
+    There they are as good as farther out: nothing is valid.
+    """
+    if not round_the_earth:
+        np.clip(cols, -0.5, source.width + 0.5, out=cols)
+    np.clip(rows, -0.5, source.height + 0.5, out=rows)
 
 
 def _in_halves(source: RasterSource, pixels: PixelMap, window: Window, resampling: str) -> Chip:

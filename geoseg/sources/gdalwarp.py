@@ -77,8 +77,12 @@ def _reproject(source: RasterSource, rectangle: Window, target: Grid, resampling
             f'GDAL has no pixels of {chip.data.dtype}; use method="exact" or another dtype'
         )
     count = len(chip.data) + 1
-    given = np.concatenate([chip.data, chip.valid[None].astype(chip.data.dtype)])
-    wanted = np.zeros((count, *target.shape), chip.data.dtype)
+    dtype = chip.data.dtype
+    # GDAL's own choice hangs on the dtype. The sum of a part of a pixel has a part of its alpha.
+    opaque = min(np.iinfo(dtype).max, 255) if dtype.kind in "iu" else 1
+    alpha = chip.valid[None].astype(dtype) * dtype.type(opaque)
+    given = np.concatenate([chip.data, alpha])
+    wanted = np.zeros((count, *target.shape), dtype)
     try:
         reproject(
             given,
@@ -90,8 +94,8 @@ def _reproject(source: RasterSource, rectangle: Window, target: Grid, resampling
             resampling=Resampling[resampling],
             src_alpha=count,
             dst_alpha=count,
-            SRC_ALPHA_MAX="1",  # GDAL's own choice hangs on the dtype
-            DST_ALPHA_MAX="1",
+            SRC_ALPHA_MAX=str(opaque),
+            DST_ALPHA_MAX=str(opaque),
         )
     except GDAL_ERRORS as error:
         raise SourceError(

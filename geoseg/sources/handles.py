@@ -13,8 +13,6 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 import rasterio
@@ -23,6 +21,7 @@ from rasterio.env import get_gdal_config, set_gdal_config
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from geoseg.errors import SourceError
+from geoseg.rasterpath import to_gdal, why_not_opened
 from geoseg.sources.cache import stamp
 
 GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, CPLE_BaseError)
@@ -65,7 +64,7 @@ def open_raster(uri: str, *, overview: int | None = None) -> Any:
         SourceError: The file is missing, GDAL does not know it as a raster, or it has no such overview.
     """
     handles = _handles_of_this_thread()
-    key = uri, overview, getattr(_local, "threads", 1)
+    key = uri, overview, decoding_thread_count()
     now = stamp(uri)
     if key in handles:
         then, dataset = handles[key]
@@ -90,12 +89,17 @@ def close_all() -> None:
 @contextmanager
 def decoding_threads(count: int) -> Iterator[None]:
     """Let GDAL decode the blocks of one read in so many threads, for what this thread reads within."""
-    before = getattr(_local, "threads", 1)
+    before = decoding_thread_count()
     _local.threads = count
     try:
         yield
     finally:
         _local.threads = before
+
+
+def decoding_thread_count() -> int:
+    """In how many threads this thread lets a read be decoded, see `decoding_threads`."""
+    return getattr(_local, "threads", 1)
 
 
 @contextmanager
@@ -116,6 +120,11 @@ def block_cache(nbytes: int) -> Iterator[None]:
         with _bounding:
             _bounds.remove(bound)
             _bound_blocks()
+
+
+def block_cache_limit() -> int:
+    """Bytes of decoded blocks that GDAL keeps in this process as it is set now."""
+    return int(get_gdal_config("GDAL_CACHEMAX"))
 
 
 def _bound_blocks() -> None:
@@ -148,14 +157,15 @@ def _close_of(ident: int, pid: int) -> None:
 
 def _open(uri: str, overview: int | None, threads: int) -> Any:
     level = {} if overview is None else {"OVERVIEW_LEVEL": str(overview)}
+    path = to_gdal(uri)
     try:
         # The lock is for the warning filters, which belong to the whole process.
         with _opening, warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             if threads == 1:
-                return rasterio.open(uri, **level)
+                return rasterio.open(path, **level)
             with rasterio.Env(GDAL_NUM_THREADS=threads):  # drivers look at it when they open
-                return rasterio.open(uri, **level)
+                return rasterio.open(path, **level)
     except GDAL_ERRORS as error:
         if overview is not None:
             count = len(open_raster(uri).overviews(1))
@@ -163,35 +173,7 @@ def _open(uri: str, overview: int | None, threads: int) -> Any:
                 f"{uri}: has no overview {overview}, it has {count}; expected a number from 0 to "
                 f"{count - 1}, or None for the full resolution"
             ) from error
-        raise SourceError(_why_not_opened(uri, error)) from error
-
-
-def _why_not_opened(uri: str, error: Exception) -> str:
-    path = Path(uri)
-    if "://" in uri or uri.startswith("/vsi") or ":" in path.name:
-        return f"{uri}: cannot be opened as a raster: {error}"
-    now = stamp(uri)
-    if now is None:
-        return f"{uri}: no such file; {_hint_at_neighbour(path)}"
-    if path.is_dir():
-        return f"{uri}: is a folder, expected a raster file; name the file in it"
-    if not os.access(uri, os.R_OK):
-        return f"{uri}: may not be read; check its permissions"
-    if now[1] == 0:
-        return f"{uri}: is empty (0 bytes), expected a raster; copy or download it again"
-    return (
-        f"{uri}: is no raster that GDAL can open, or its header is damaged; expected e.g. GeoTIFF, "
-        "PNG or JPEG2000; try gdalinfo on it"
-    )
-
-
-def _hint_at_neighbour(path: Path) -> str:
-    try:
-        names = [neighbour.name for neighbour in path.parent.iterdir()]
-    except OSError:
-        return f"check the folder {path.parent}"
-    near = get_close_matches(path.name, names, n=1)
-    return f"did you mean {near[0]}?" if near else "check the path"
+        raise SourceError(why_not_opened(uri, error)) from error
 
 
 def _after_fork() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self
@@ -14,6 +15,7 @@ from pyproj import Transformer
 
 from geoseg.errors import GridError
 from geoseg.grid import Floats, Grid, apply, compose, transformer
+from geoseg.sources.seam import is_whole_turn, turn_of
 from geoseg.window import Window
 
 _STEPS = (32, 16, 8, 4, 2)
@@ -44,6 +46,9 @@ class PixelMap:
     (multiples of the step from its origin, so that every window sees the same ones) go through
     pyproj, and pixel centres are interpolated between them. Where the mapping bends too much for
     that, breaks (the antimeridian) or ends (the edge of a CRS), pixels go through pyproj one by one.
+
+    Columns of a source in degrees or a cylindrical projection are those less than half a turn from its
+    middle: a raster of 0..360 degrees, or one across the antimeridian, is found from both sides.
     """
 
     to_ground: Affine
@@ -54,6 +59,12 @@ class PixelMap:
     """Ground of the target to ground of the source; None within one CRS."""
     step: int = _STEPS[0]
     """Target pixels between nodes."""
+    turn: float | None = None
+    """Columns of the source once round the Earth; None where they do not count longitude."""
+    whole_turn: bool = False
+    """Whether the column after the source's last is its first."""
+    middle: float = 0.0
+    """The source's middle column."""
 
     @classmethod
     def between(cls, target: Grid, source: Grid) -> Self:
@@ -70,22 +81,42 @@ class PixelMap:
                 "EPSG:... FILE)"
             )
         if target.crs is None or source.crs is None or target.crs == source.crs:
-            joined = compose(~source.transform, target.transform)
-            return cls(joined, Affine.identity(), None)
-        projection = transformer(target.crs.to_string(), source.crs.to_string())
-        pixels = cls(target.transform, ~source.transform, projection)
-        return replace(pixels, step=_dense_enough(pixels, target))
+            pixels = cls(compose(~source.transform, target.transform), Affine.identity(), None)
+        else:
+            projection = transformer(target.crs.to_string(), source.crs.to_string())
+            pixels = cls(target.transform, ~source.transform, projection)
+        turn, whole = turn_of(source), is_whole_turn(source)
+        pixels = replace(pixels, turn=turn, whole_turn=whole, middle=source.width / 2)
+        return (
+            pixels
+            if pixels.projection is None
+            else replace(pixels, step=_dense_enough(pixels, target))
+        )
 
     def exact(self, cols: Floats, rows: Floats) -> Coordinates:
         """Source coordinates of target coordinates; NaN where a CRS does not reach."""
         x, y = apply(self.to_ground, cols, rows)
         if self.projection is None:
-            return x, y
+            return self._folded(x), y
         x, y = self.projection.transform(x, y)
         lost = ~(np.isfinite(x) & np.isfinite(y))
         if lost.any():
             x[lost] = y[lost] = np.nan
-        return apply(self.from_ground, x, y)
+        cols, rows = apply(self.from_ground, x, y)
+        return self._folded(cols), rows
+
+    def sizes(self, cols: Floats, rows: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """Source coordinates of scattered target places, and what a target pixel measures there.
+
+        Returns:
+            (columns, rows, width, height), the last two in source pixels; NaN where a CRS ends.
+        """
+        u, v = self.exact(cols, rows)
+        steps = self.exact(cols + 1, rows), self.exact(cols, rows + 1)
+        wide, high = (
+            np.hypot(*(step[axis] - here for step in steps)) for axis, here in enumerate((u, v))
+        )
+        return u, v, wide, high
 
     def nodes(self, blocks: Window, step: int) -> tuple[Floats, Floats, NDArray[np.bool_]]:
         """Source coordinates of the nodes in and around whole blocks, and which blocks are bent.
@@ -141,6 +172,12 @@ class PixelMap:
             near |= np.abs(values - np.rint(values)) < _TIE
         self._redo(window, coordinates, np.nonzero(near))
 
+    def _folded(self, cols: Floats) -> Floats:
+        """Columns less than half a turn from the source's middle."""
+        if self.turn is None:
+            return cols
+        return cols - self.turn * np.floor((cols - self.middle) / self.turn + 0.5)
+
     def _redo(
         self,
         window: Window,
@@ -154,7 +191,11 @@ class PixelMap:
 
 
 def covering(
-    source: Grid, places: Coordinates, reach: tuple[Floats | float, Floats | float]
+    source: Grid,
+    places: Coordinates,
+    reach: tuple[Floats | float, Floats | float],
+    *,
+    round_the_earth: bool = False,
 ) -> Window | None:
     """The source rectangle with all pixels that lie within reach of a place.
 
@@ -162,16 +203,20 @@ def covering(
         source: The source's grid; the rectangle goes at most 3 pixels past its edge.
         places: (columns, rows); NaN is no place.
         reach: Source pixels to each side along (columns, rows).
+        round_the_earth: The columns go on past the source's edge, see `seam.read_round`.
 
     Returns:
         The rectangle, or None where it holds no pixel of the source.
     """
     spans = []
-    for values, far, length in zip(places, reach, (source.width, source.height), strict=True):
+    lengths = math.inf if round_the_earth else source.width, source.height
+    for values, far, length in zip(places, reach, lengths, strict=True):
         low, high = np.fmin.reduce(values - far, axis=None), np.fmax.reduce(values + far, axis=None)
-        if not (high > 0 and low < length):  # NaN too
+        first = -math.inf if length == math.inf else 0
+        if not (high > first and low < length):  # NaN too
             return None
-        spans.append((max(int(np.floor(low)), -_PAST), min(int(np.ceil(high)), length + _PAST)))
+        low, high = max(np.floor(low), first - _PAST), min(np.ceil(high), length + _PAST)
+        spans.append((int(low), int(high)))
     (col, col_stop), (row, row_stop) = spans
     return Window(row, col, row_stop - row, col_stop - col)
 
@@ -198,8 +243,11 @@ def _blocks_over(window: Window, block: int) -> Window:
 
 
 def _dense_enough(pixels: PixelMap, target: Grid) -> int:
-    """The widest step at which nearly all blocks of a target grid are straight."""
-    for step in _STEPS:
+    """The widest step at which nearly all blocks of a target grid are straight.
+
+    Two blocks at least along its longer side: with fewer, what a CRS reaches may lie between the nodes.
+    """
+    for step in (step for step in _STEPS if 4 * step <= max(target.shape)):
         bent = [pixels.nodes(block, step)[2] for block in _sample_blocks(target, 2 * step)]
         if np.mean(bent) <= _BENT_SHARE:
             return step

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from geoseg.errors import SourceError
+from geoseg.sources.fitted import Sources, blocks, kept, listed_sources
 from geoseg.spec import Spec
 from geoseg.window import sliding
 
@@ -15,15 +17,38 @@ _SIDE = 1024
 """Pixels a side of what is worked on at once, so that wide blocks take no more memory than it does."""
 
 
-class BandStatistics(Spec):
-    """Mean and standard deviation of each band, in the source's own units."""
+class Statistics(Spec):
+    """Mean and standard deviation of each band over valid pixels, in the source's own units."""
 
     mean: tuple[float, ...]
     """One number a band."""
     std: tuple[float, ...]
     """One number a band, of the population; 0 for a band of one value."""
-    count: int
+    count: int = Field(ge=0)
     """Valid pixels that were seen."""
+
+    @classmethod
+    def of(cls, source: Sources, *, uri: str | None = None, thin: int = 1) -> Self:
+        """Measure a source, or several as one data set; each pixel is read once, in bounded memory.
+
+        Args:
+            source: What is measured, after its transforms.
+            uri: Where the result is kept as YAML; see `geoseg.sources.fitted.kept`. None: nowhere.
+            thin: Look at every so many-th block of 256 rows only; 1 looks at all.
+
+        Raises:
+            SourceError: No pixel is valid, or a valid one is NaN, infinite or too large for sums.
+        """
+        sources = listed_sources(source)
+
+        def measured() -> Any:
+            running = RunningStatistics(len(sources[0].band_names))
+            for part in sources:
+                for chip in blocks(part, thin=thin):
+                    running.update(chip.data, chip.valid)
+            return cls.model_validate(running.result().model_dump())
+
+        return kept(uri, cls, measured, sources=sources, options={"thin": thin})
 
 
 class RunningStatistics:
@@ -68,7 +93,7 @@ class RunningStatistics:
             self._squares[band] += squares + np.square(apart) * (seen * count / (seen + count))
             self._mean[band] += apart * (count / (seen + count))
 
-    def result(self) -> BandStatistics:
+    def result(self) -> Statistics:
         """The statistics of all pixels so far.
 
         Raises:
@@ -84,6 +109,6 @@ class RunningStatistics:
                 f"{std[wrong[0]]} are not finite: pixels that are said to be valid are NaN, infinite or "
                 "too large; mark them as not valid, e.g. with nodata="
             )
-        return BandStatistics(
+        return Statistics(
             mean=tuple(self._mean.tolist()), std=tuple(std.tolist()), count=self._count
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from geoseg.errors import SourceError
 from geoseg.sources.base import Chip, RasterSource, read_clipped
-from geoseg.spec import Tagged
+from geoseg.spec import Tagged, uris_of
 from geoseg.window import Window
 
 
@@ -130,7 +130,10 @@ class TransformedSource(RasterSource):
         names, dtype = self.own_band_names, chip.data.dtype
         for transform in self.transforms:
             names, dtype = transform.band_names_of(names), np.dtype(transform.dtype_of(dtype))
-            chip = transform(chip)
+            try:
+                chip = transform(chip)
+            except SourceError as error:
+                raise SourceError(f"{self._told_place(window)}: {error}") from error
             expected = (dtype, (len(names), *window.shape), window.shape)
             found = (chip.data.dtype, chip.data.shape, chip.valid.shape)
             if found != expected:
@@ -140,3 +143,11 @@ class TransformedSource(RasterSource):
                     "`band_names_of` or `dtype_of`"
                 )
         return chip
+
+    def _told_place(self, window: Window) -> str:
+        """What an error calls a window: the file, or the kind, and where."""
+        files = uris_of(self)
+        name = files[0] if files else type(self).__name__
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        rows = f"rows {window.row}..{window.row_stop - 1}"
+        return f"{name}{more}, {rows}, columns {window.col}..{window.col_stop - 1}"

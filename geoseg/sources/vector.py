@@ -6,26 +6,35 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import field_validator, model_serializer
+from pydantic import ValidationInfo, field_validator, model_serializer
 
 from geoseg.errors import ConfigError, SourceError
 from geoseg.grid import Bounds
-from geoseg.sources.base import VectorSource
 from geoseg.sources.cache import remember
-from geoseg.sources.features import meeting, repaired, reprojected
+from geoseg.sources.transformedvector import (
+    TransformedVectorSource,
+    frame_bytes,
+    loaded,
+    pixel_transforms,
+    seen,
+    transformed,
+)
 from geoseg.spec import Uri
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
 _PARQUET = (".parquet", ".geoparquet")
+_FRAME = "frame"
+"""What errors call features in memory."""
 
 
-class FileVectorSource(VectorSource):
+class FileVectorSource(TransformedVectorSource):
     """The features of a vector file: GeoPackage, GeoJSON, FlatGeobuf, Shapefile, GeoParquet, ...
 
-    The file is read once and kept while it does not change. Geometries are two-dimensional; empty ones
-    are left out and invalid ones repaired, with one warning that counts both.
+    The file is read once, and kept with its transforms done while it does not change. Geometries are
+    two-dimensional; empty ones are left out and invalid ones repaired, with one warning that counts both
+    (`OnlyValid` leaves them out).
 
     Raises (when read or checked, not when made):
         SourceError: The file is missing, holds no features or no CRS, or lacks the layer; `where` is
@@ -41,11 +50,14 @@ class FileVectorSource(VectorSource):
     """A condition on the attributes in OGR SQL, e.g. `kind = 'roof' AND area > 20`; not for GeoParquet."""
 
     def read(self, bounds: Bounds | None = None, crs: Any = None) -> GeoDataFrame:
-        """The features in file order; the index counts the features that `where` left. See VectorSource."""
+        """The features in file order; the index counts the features that `where` left. See VectorSource.
+
+        Transforms are done, but for those in pixels.
+        """
         frame = remember(
-            ("features", self), lambda: _load(self), files=self.files, nbytes=_frame_bytes
+            ("features", self), lambda: _load(self), files=self.files, nbytes=frame_bytes
         )
-        return _seen(frame, bounds, crs, name=self.uri)
+        return seen(frame, bounds, crs, name=self.uri)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -53,7 +65,7 @@ class FileVectorSource(VectorSource):
         return (self.uri,)
 
 
-class FrameSource(VectorSource):
+class FrameSource(TransformedVectorSource):
     """The features of a GeoDataFrame. Python only: it has no YAML form.
 
     Made with `FrameSource(frame=...)`, which copies and repairs: what is done to the frame later is
@@ -66,7 +78,7 @@ class FrameSource(VectorSource):
 
     @field_validator("frame")
     @classmethod
-    def _usable(cls, frame: Any) -> Any:
+    def _usable(cls, frame: Any, info: ValidationInfo) -> Any:
         from geopandas import GeoDataFrame
 
         if not isinstance(frame, GeoDataFrame):
@@ -77,7 +89,7 @@ class FrameSource(VectorSource):
             raise ValueError("frame has no geometry column; choose one with frame.set_geometry()")
         if frame.crs is None:
             raise ValueError("frame has no CRS; assign one with frame.set_crs()")
-        return repaired(frame, name="frame")
+        return loaded(frame, info.data.get("transforms", ()), name=_FRAME)
 
     @model_serializer(mode="plain")
     def _python_only(self) -> dict[str, Any]:
@@ -90,28 +102,30 @@ class FrameSource(VectorSource):
         if not isinstance(other, FrameSource):
             return NotImplemented
         ours, theirs = self.frame, other.frame
-        return ours is theirs or (
+        same = ours is theirs or (
             ours.crs == theirs.crs
             and ours.active_geometry_name == theirs.active_geometry_name
             and bool(ours.equals(theirs))
         )
+        return same and self.transforms == other.transforms
 
     def __hash__(self) -> int:
         # Cheap rather than sharp: it is asked for often, and equality decides.
-        return hash((len(self.frame), tuple(self.frame.columns)))
+        return hash((len(self.frame), tuple(self.frame.columns), self.transforms))
 
     def read(self, bounds: Bounds | None = None, crs: Any = None) -> GeoDataFrame:
-        """The features in the frame's order, with its index; see VectorSource."""
-        return _seen(self.frame, bounds, crs, name="frame")
+        """The features in the frame's order, with its index; see VectorSource.
 
-
-def _seen(frame: GeoDataFrame, bounds: Bounds | None, crs: Any, *, name: str) -> GeoDataFrame:
-    """A copy in the CRS wanted, of what meets the bounds."""
-    if crs is not None:
-        frame = reprojected(frame, crs, name=name)
-    if bounds is not None:
-        frame = meeting(frame, bounds)
-    return frame.copy()
+        Transforms are done, but for those in pixels.
+        """
+        frame = self.frame
+        if len(self.transforms) > len(pixel_transforms(self)):
+            frame = remember(
+                ("features", self),
+                lambda: transformed(self.frame, self.transforms, name=_FRAME),
+                nbytes=frame_bytes,
+            )
+        return seen(frame, bounds, crs, name=_FRAME)
 
 
 def _load(source: FileVectorSource) -> GeoDataFrame:
@@ -130,7 +144,8 @@ def _load(source: FileVectorSource) -> GeoDataFrame:
             f'{source.uri}: has no CRS; assign one with "ogr2ogr -a_srs EPSG:4326 NEW {source.uri}" '
             "(with the code of the CRS that it is in)"
         )
-    return repaired(frame, name=source.uri)
+    frame = loaded(frame, source.transforms, name=source.uri)
+    return transformed(frame, source.transforms, name=source.uri)
 
 
 def _check_present(uri: str) -> None:
@@ -211,11 +226,3 @@ def _read_parquet(source: FileVectorSource) -> Any:
             f"{source.uri}: cannot be read as GeoParquet: {reason}; write it with "
             "GeoDataFrame.to_parquet()"
         ) from error
-
-
-def _frame_bytes(frame: GeoDataFrame) -> int:
-    """The memory of a frame: coordinates, objects and columns."""
-    from shapely import get_num_coordinates
-
-    points = int(get_num_coordinates(frame.geometry.to_numpy()).sum())
-    return points * 16 + len(frame) * 300 + int(frame.memory_usage(deep=False).sum())

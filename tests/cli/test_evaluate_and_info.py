@@ -139,7 +139,18 @@ def test_info_of_a_raster_is_what_gdal_says(geoseg, files):
         assert found["blocks"] == list(image.block_shapes[0])
     assert (found["bands"], found["dtype"]) == (["red", "green", "nir"], "uint8")
     assert (found["nodata"], found["overviews"]) == (0, [])
+    assert (found["alpha"], found["georeference"]) == ([], "transform")
     assert "classes" not in found
+
+
+def test_info_of_a_raster_tells_which_band_is_alpha(geoseg, tmp_path):
+    with rasterio.open(
+        tmp_path / "a.tif", "w", driver="GTiff", count=4, height=3, width=5, dtype="uint8",
+        crs="EPSG:32619", transform=rasterio.Affine(2, 0, 5e5, 0, -2, 4e6),
+    ) as file:  # fmt: skip
+        file.write(np.ones((4, 3, 5), "uint8"))
+    found = json.loads(geoseg("info", tmp_path / "a.tif", "--json").out)
+    assert (found["bands"], found["alpha"]) == (["1", "2", "3", "4"], [4])
 
 
 def test_info_of_a_map_names_its_classes(geoseg, predicted):

@@ -22,6 +22,7 @@ from geoseg.labels.sources import RasterLabels
 from geoseg.scene import Scene
 from geoseg.sources.array import ArraySource
 from geoseg.sources.geotiff import GeoTIFFSource
+from geoseg.sources.handles import decoding_thread_count
 from geoseg.sources.vector import FrameSource
 from geoseg.window import Window, sliding
 
@@ -320,3 +321,64 @@ def test_each_row_of_the_file_is_read_once_when_read_in_order(files, monkeypatch
     stops = [0, *(stop for _, stop, _ in rows)]
     assert [start for start, *_ in rows] == stops[:-1]
     assert stops[-1] == 71
+
+
+@pytest.mark.parametrize("reader", ["gdal", "tifffile"])
+def test_two_threads_give_the_items_of_one(files, reader):
+    scene = files[0].model_copy(
+        update={"image": files[0].image.model_copy(update={"reader": reader})}
+    )
+    one, two = (
+        batches(SlidingWindowGeoDataset([scene], 24, 17, num_threads=threads)) for threads in (1, 2)
+    )
+    assert_same_batches(one, two)
+    assert_same_batches(one, batches(SlidingWindowGeoDataset([files[0]], 24, 17)))
+
+
+def test_sources_below_others_are_read_in_the_threads_too(files, monkeypatch):
+    threads = []
+    read = GeoTIFFSource.read
+
+    def telling(self, window):
+        threads.append(decoding_thread_count())
+        return read(self, window)
+
+    monkeypatch.setattr(GeoTIFFSource, "read", telling)
+    warped = files[0].model_copy(update={"reference": files[0].grid.crop(Window(3, 5, 60, 70))})
+    for _ in SlidingWindowGeoDataset([warped], 24, 17, num_threads=3):
+        assert decoding_thread_count() == 1
+    assert set(threads[1:]) <= {1, 3}
+    assert threads.count(3) > 1
+    with pytest.raises(ConfigError, match="num_threads is 0"):
+        SlidingWindowGeoDataset([warped], 24, num_threads=0)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 16, 100])
+@pytest.mark.parametrize("size", [(32, 24), (9, 50), (100, 120)])
+def test_windows_in_order_equal_those_read_one_by_one(files, batch_size, size):
+    scene, image, ids = files
+    data = SlidingWindowGeoDataset(
+        [scene, scene.model_copy(update={"id": "b"})], size, 7, normalize=False
+    )
+    numbers = 0
+    for batch in DataLoader(data, batch_size, collate_fn=collate):
+        for row, col, *found in zip(
+            batch["row"], batch["col"], batch["image"], batch["mask"], batch["valid"], strict=True
+        ):
+            for one, expected in zip(
+                found, oracle(image, ids, Window(int(row), int(col), *size)), strict=True
+            ):
+                assert np.array_equal(one.numpy(), expected)
+            numbers += 1
+    assert numbers == len(data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", ["gdal", "tifffile"])
+@pytest.mark.parametrize("make", KINDS)
+def test_every_reader_serves_workers(files, make, reader):
+    image = files[0].image.model_copy(update={"reader": reader})
+    data = make([files[0].model_copy(update={"image": image})])
+    here = batches(data)
+    assert_same_batches(here, batches(make([files[0]])))
+    assert_same_batches(here, batches(data, num_workers=2))

@@ -50,13 +50,14 @@ def made_scene(seed=0, *, name="a", labels=True, bands=("red", "nir"), dtype="ui
 
 @pytest.fixture(scope="module")
 def fitted():
-    return Learner(CLASSES, SMALL).fit([made_scene(0), made_scene(1, name="b")], [made_scene(2)])
+    options = SMALL.model_copy(update={"epochs": 8})
+    return Learner(CLASSES, options).fit([made_scene(0), made_scene(1, name="b")], [made_scene(2)])
 
 
 def test_a_fit_learns_to_tell_the_classes_apart_by_ids_that_are_no_channels(fitted):
     evaluation = fitted.evaluate([made_scene(5, name="new")])
     assert evaluation.to_dict()["overall"]["mean_iou"] > 0.9
-    assert len(fitted.history) == 3
+    assert len(fitted.history) == 8
     assert fitted.history[-1]["valid_mean_iou"] > 0.9
 
 

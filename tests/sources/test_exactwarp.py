@@ -105,6 +105,46 @@ def test_nearest_is_pyproj_and_floor(name):
     assert ((chip.data == data) | tie).all()
 
 
+PAIRS = {
+    "utm to mercator": ("EPSG:32619", "EPSG:3857", 0.9, -7_931_000, 4_440_000),
+    "mercator to utm": ("EPSG:3857", "EPSG:32619", 1.1, 300_000, 4_100_000),
+    "degrees to utm": ("EPSG:4326", "EPSG:32619", 1e-5, 300_000, 4_100_000),
+    "degrees to utm, coarse": ("EPSG:4326", "EPSG:32619", 1e-3, 300_000, 4_100_000),
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+def test_a_hundred_thousand_random_pixels_are_those_of_pyproj_and_floor(pair):
+    source_crs, target_crs, pixel, left, top = pair
+    target = Grid(
+        crs=target_crs, transform=Affine(1, 0, left, 0, -1, top), height=20_000, width=20_000
+    )
+    project = Transformer.from_crs(target_crs, source_crs, always_xy=True).transform
+    x, y = project(left + 9_000, top - 9_000)
+    source_transform = Affine(pixel, 0, x - 700 * pixel, 0, -pixel, y + 600 * pixel)
+    shape = (1300, 1500)
+    ids = np.random.default_rng(0).integers(0, 60_000, shape, np.uint16)
+    grid = Grid(crs=source_crs, transform=source_transform, height=shape[0], width=shape[1])
+    warped = WarpedSource(
+        source=ArraySource(data=ids, grid=grid), onto=target, resampling="nearest"
+    )
+    rng, seen, inverse = np.random.default_rng(1), 0, ~source_transform
+    while seen < 100_000:
+        row, col = rng.integers(8_300, 9_500, 2)
+        window = Window(int(row), int(col), 173, 181)
+        chip = warped.read(window)
+        rows, cols = (rng.integers(0, side, 10_000) for side in window.shape)
+        x, y = project(left + col + cols + 0.5, top - row - rows - 0.5)
+        u, v = inverse.a * x + inverse.c, inverse.e * y + inverse.f
+        inside = (u >= 0) & (v >= 0) & (u < shape[1]) & (v < shape[0])
+        tie = (np.abs(u - np.rint(u)) < 1e-5) | (np.abs(v - np.rint(v)) < 1e-5)
+        assert ((chip.valid[rows, cols] == inside) | tie).all()
+        at = np.floor(v).astype(int) % shape[0], np.floor(u).astype(int) % shape[1]
+        assert ((chip.data[0][rows, cols] == ids[at]) | ~inside | tie).all()
+        assert inside.mean() > 0.3
+        seen += len(rows)
+
+
 @pytest.mark.parametrize("kernel", ["bilinear", "cubic"])
 @pytest.mark.parametrize("gaps", [0.0, 0.05])
 @pytest.mark.parametrize("name", SOURCES)

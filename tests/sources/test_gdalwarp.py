@@ -4,6 +4,7 @@ import rasterio
 from affine import Affine
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
+from rasterio.warp import SUPPORTED_RESAMPLING
 
 from geoseg.errors import SourceError
 from geoseg.grid import Grid
@@ -29,11 +30,11 @@ def source_of(dtype="uint8", gaps=0.0):
     return ArraySource(data=data, valid=rng.random(SOURCE.shape) >= gaps, grid=SOURCE)
 
 
-def written(tmp_path, source):
+def written(tmp_path, source, nodata=None):
     path = tmp_path / "source.tif"
     count, height, width = source.data.shape
     shape = {"count": count, "height": height, "width": width, "dtype": source.dtype.name}
-    where = {"crs": source.grid.crs, "transform": source.grid.transform}
+    where = {"crs": source.grid.crs, "transform": source.grid.transform, "nodata": nodata}
     with rasterio.open(path, "w", driver="GTiff", **shape, **where) as file:
         file.write(source.data)
     return path
@@ -53,6 +54,35 @@ def test_gdal_is_what_a_warped_vrt_gives(tmp_path, kernel, resolution):
     np.testing.assert_array_equal(chip.valid, alpha > 0)
     assert (chip.data == expected).mean() > 0.999
     assert np.abs(chip.data.astype(int) - np.stack(expected)).max() <= 200  # of 40,000
+
+
+@pytest.mark.parametrize("kernel", [kernel.name for kernel in SUPPORTED_RESAMPLING])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("dtype", "nodata"), [("uint16", 0), ("int16", -9999), ("float32", -9999), ("float32", np.nan)]
+)
+def test_gdal_is_what_a_warped_vrt_gives_for_every_kernel_dtype_and_nodata(
+    tmp_path, dtype, nodata, kernel
+):
+    hills = source_of(dtype="float64").data
+    data = (hills * 200 if dtype == "uint16" else (hills - 120) * 100).astype(dtype)
+    rows, cols = np.indices(SOURCE.shape)
+    hole = (np.hypot(rows - 70, cols - 110) < 25) | (rows * 7 % 41 + cols * 5 % 43 == 3)
+    data[:, hole] = nodata
+    path = written(tmp_path, ArraySource(data=data, grid=SOURCE), nodata)
+    for resolution in (7.0, 37.0):
+        target = TARGET.covering(TARGET.bounds, resolution)
+        warped = WarpedSource(source=str(path), onto=target, resampling=kernel, method="gdal")
+        chip = warped.read(target.whole)
+        grid = {"height": target.height, "width": target.width, "transform": target.transform}
+        options = {"crs": target.crs, "resampling": Resampling[kernel], **grid}
+        with rasterio.open(path) as file, WarpedVRT(file, **options) as vrt:
+            expected, valid = vrt.read(), (vrt.read_masks() > 0).all(axis=0)
+        assert 0.2 < valid.mean() < 0.95
+        # To a WarpedVRT the mode of a box may be nodata itself, and any bit of a sum is valid.
+        assert (chip.valid == valid).mean() > (0.999 if kernel in ("mode", "sum") else 0.999999)
+        both = chip.valid & valid
+        np.testing.assert_array_equal(chip.data[:, both], expected[:, both])
 
 
 @pytest.mark.parametrize("kernel", ["nearest", "cubic", "lanczos"])

@@ -137,3 +137,11 @@ def test_the_covering_rectangle_stops_three_pixels_past_the_source():
     assert covering(source, (cols, rows), (2.0, 2.0)) == Window(18, -3, 23, 13)
     assert covering(source, (cols - 60, rows), (2.0, 2.0)) is None
     assert covering(source, (cols * np.nan, rows * np.nan), (2.0, 2.0)) is None
+
+
+def test_a_tiny_grid_of_which_a_part_is_on_the_earth_has_places():
+    target = grid(ORTHO, Affine(3e6, 0, -7.5e6, 0, -3e6, 7.5e6), height=5, width=5)
+    source = grid("EPSG:4326", Affine(0.25, 0, -180, 0, -0.25, 90), height=720, width=1440)
+    found = PixelMap.between(target, source).centres(target.whole)
+    np.testing.assert_allclose(found, truth(target, source, target.whole), atol=1e-6)
+    assert np.isfinite(found[0]).sum() == 13

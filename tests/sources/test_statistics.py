@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoseg.errors import SourceError
-from geoseg.sources.statistics import BandStatistics, RunningStatistics
+from geoseg.sources.statistics import RunningStatistics, Statistics
 
 
 @given(st.integers(0, 99), st.lists(st.integers(1, 30), max_size=4))
@@ -70,7 +70,7 @@ def test_whole_numbers_do_not_overflow():
     for _ in range(3):
         running.update(np.full((2, 40, 50), 255, "uint8"), np.ones((40, 50), bool))
 
-    assert running.result() == BandStatistics(mean=(255, 255), std=(0, 0), count=6000)
+    assert running.result() == Statistics(mean=(255, 255), std=(0, 0), count=6000)
 
 
 def test_what_is_not_valid_does_not_count_whatever_it_holds():
@@ -80,7 +80,7 @@ def test_what_is_not_valid_does_not_count_whatever_it_holds():
     running.update(data, valid)
     running.update(data, ~valid & False)
 
-    assert running.result() == BandStatistics(mean=(7.0,), std=(0.0,), count=1)
+    assert running.result() == Statistics(mean=(7.0,), std=(0.0,), count=1)
 
 
 def test_statistics_of_no_pixel_are_an_error():

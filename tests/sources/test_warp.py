@@ -137,7 +137,7 @@ def test_text_stands_for_a_file_on_both_sides(tmp_path):
 
 def test_a_wrong_kernel_or_target_is_an_error_when_made():
     with pytest.raises(
-        ValidationError, match=r"unknown resampling 'bicubic', expected one of: nearest, "
+        ValidationError, match=r"unknown resampling 'bicubic', expected one of: auto, nearest, "
     ):
         WarpedSource(source="a.tif", onto=TARGET, resampling="bicubic", method="gdal")
     with pytest.raises(ValidationError, match=r"no resampling 'lanczos'.*mode; .*\"gdal\""):
