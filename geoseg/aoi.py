@@ -15,8 +15,8 @@ from geoseg.errors import SceneError
 from geoseg.grid import Bounds, Floats, Grid, to_crs
 from geoseg.sources.base import VectorSource
 from geoseg.sources.cache import remember
-from geoseg.sources.features import Geometries, geometries_of, name_of, polygon_parts
-from geoseg.sources.ongrid import box_around, polygons_on
+from geoseg.sources.features.frames import Geometries, geometries_of, name_of, polygon_parts
+from geoseg.sources.features.ongrid import box_around, polygons_on
 from geoseg.sources.transformedvector import pixel_transforms
 from geoseg.window import Window
 

@@ -24,9 +24,9 @@ from geoseg.sources.base import (
     VectorSource,
     raster_source,
 )
-from geoseg.sources.features import name_of
+from geoseg.sources.features.frames import name_of
+from geoseg.sources.features.ongrid import polygons_on
 from geoseg.sources.geotiff import GeoTIFFSource
-from geoseg.sources.ongrid import polygons_on
 from geoseg.sources.warp import WarpedSource
 from geoseg.spec import FrozenMap, Spec, uris_of
 from geoseg.window import Window

@@ -19,21 +19,21 @@ from geoseg.labels.sources import RasterLabels, VectorLabels
 from geoseg.scene import Scene
 from geoseg.sources.array import ArraySource
 from geoseg.sources.base import Chip, RasterField, RasterSource, VectorSource
-from geoseg.sources.cast import Cast, FillNaN
+from geoseg.sources.features.inferclass import InferClass
+from geoseg.sources.features.reshape import Buffer, OnlyValid, Shift
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.lmdb import LMDBSource
 from geoseg.sources.mbtiles import MBTilesSource
-from geoseg.sources.inferclass import InferClass
-from geoseg.sources.recode import Reclass, RGBToClass
 from geoseg.sources.stac import STACSource
 from geoseg.sources.stack import StackSource
 from geoseg.sources.statistics import Statistics
 from geoseg.sources.timestack import TimeStackSource
 from geoseg.sources.transformed import Transform
 from geoseg.sources.transformedvector import VectorTransform
-from geoseg.sources.transforms import Log, MinMax, Percentile, Standardize
+from geoseg.sources.transforms.cast import Cast, FillNaN
+from geoseg.sources.transforms.recode import Reclass, RGBToClass
+from geoseg.sources.transforms.scaling import Log, MinMax, Percentile, Standardize
 from geoseg.sources.vector import FileVectorSource, FrameSource
-from geoseg.sources.vectortransforms import Buffer, OnlyValid, Shift
 from geoseg.sources.warp import WarpedSource
 from geoseg.spec import FrozenMap, Spec, Tagged, Uri
 

@@ -29,11 +29,11 @@ from geoseg.labels.sources import RasterLabels, VectorLabels
 from geoseg.scene import Scene
 from geoseg.sources.array import ArraySource
 from geoseg.sources.base import Chip
+from geoseg.sources.features.inferclass import InferClass
 from geoseg.sources.geotiff import GeoTIFFSource
-from geoseg.sources.inferclass import InferClass
 from geoseg.sources.stack import StackSource
 from geoseg.sources.statistics import Statistics
-from geoseg.sources.transforms import MinMax
+from geoseg.sources.transforms.scaling import MinMax
 from geoseg.sources.vector import FileVectorSource, FrameSource
 from geoseg.sources.warp import WarpedSource
 from geoseg.window import Window, sliding

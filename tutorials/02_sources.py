@@ -51,7 +51,7 @@ from geoseg import (
     sample,
 )
 from geoseg.sources import Buffer, InferClass, Percentile, Reclass, Standardize
-from geoseg.sources.storewriter import StoreWriter
+from geoseg.sources.store.writer import StoreWriter
 
 out = Path(tempfile.mkdtemp())
 logging.basicConfig(format="%(message)s")

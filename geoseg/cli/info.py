@@ -62,8 +62,8 @@ def _raster(path: str) -> dict[str, Any]:
     from geoseg.grid import Grid
     from geoseg.labels.geotiff import GeoTIFFLabelStore
     from geoseg.rasterpath import placed_by
+    from geoseg.sources.files.rasterfile import alphas_of
     from geoseg.sources.handles import open_raster
-    from geoseg.sources.rasterfile import alphas_of
 
     file = open_raster(path)
     grid = Grid.of_dataset(file)

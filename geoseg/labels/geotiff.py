@@ -23,8 +23,8 @@ from geoseg.labels.tiff import (
     create,
 )
 from geoseg.outputs import written_whole
+from geoseg.sources.files.wholetiff import check_whole, not_written
 from geoseg.sources.handles import GDAL_ERRORS, open_raster
-from geoseg.sources.wholetiff import check_whole, not_written
 from geoseg.spec import Uri
 from geoseg.window import Window
 

@@ -22,8 +22,8 @@ from geoseg.labels.features import (
 from geoseg.labels.values import counted, known_values, listed, to_ids
 from geoseg.sources.base import RasterField, RasterSource, VectorField
 from geoseg.sources.cache import remember
-from geoseg.sources.features import geometries_of, name_of
-from geoseg.sources.ongrid import polygons_on
+from geoseg.sources.features.frames import geometries_of, name_of
+from geoseg.sources.features.ongrid import polygons_on
 from geoseg.sources.warp import WarpedSource
 from geoseg.spec import FrozenMap
 from geoseg.window import Window

@@ -14,8 +14,8 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from geoseg.classes import ClassMap
 from geoseg.grid import Grid
+from geoseg.sources.files.wholetiff import codec, not_written
 from geoseg.sources.handles import GDAL_ERRORS, block_cache
-from geoseg.sources.wholetiff import codec, not_written
 
 CLASSES_TAG = "GEOSEG_CLASSES"
 """The dataset tag with the class map as JSON: ids, names, colours, `ignore_id`."""

@@ -20,7 +20,7 @@ from geoseg.datasets.windows import listed
 from geoseg.learner.facts import DataFacts, check_labels, facts_of
 from geoseg.learner.standardized import common_standardize, with_standardize
 from geoseg.scene import Scene
-from geoseg.sources.transforms import Standardize
+from geoseg.sources.transforms.scaling import Standardize
 from geoseg.window import Size
 
 Samples = Sequence[Scene] | Dataset[dict[str, Any]]

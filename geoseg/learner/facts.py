@@ -14,7 +14,7 @@ from geoseg.learner.standardized import common_standardize, warn_of_hidden, with
 from geoseg.scene import Scene
 from geoseg.sources.base import has_names
 from geoseg.sources.statistics import RunningStatistics, Statistics
-from geoseg.sources.transforms import Standardize
+from geoseg.sources.transforms.scaling import Standardize
 from geoseg.spec import Spec
 from geoseg.window import Window
 

@@ -19,7 +19,7 @@ from geoseg.learner import augment, losses, models
 from geoseg.learner.data import SegmentationData
 from geoseg.learner.facts import scaled_statistics
 from geoseg.learner.standardized import told
-from geoseg.sources.transforms import Standardize
+from geoseg.sources.transforms.scaling import Standardize
 
 _IGNORED = 255
 """Channel of pixels that are not labelled."""

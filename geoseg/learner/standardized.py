@@ -9,7 +9,7 @@ from geoseg.errors import BundleError, ConfigError
 from geoseg.scene import Scene
 from geoseg.sources.base import RasterSource
 from geoseg.sources.transformed import TransformedSource
-from geoseg.sources.transforms import Standardize
+from geoseg.sources.transforms.scaling import Standardize
 from geoseg.sources.warp import WarpedSource
 from geoseg.spec import Spec
 

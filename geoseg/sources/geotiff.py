@@ -13,8 +13,8 @@ from geoseg.errors import GridError, SourceError
 from geoseg.grid import Grid
 from geoseg.sources.base import Chip, fill_around
 from geoseg.sources.cache import drop, remember, stamp
-from geoseg.sources.overviews import factors_of
-from geoseg.sources.rasterfile import RasterFile, describe_file, read_file
+from geoseg.sources.files.overviews import factors_of
+from geoseg.sources.files.rasterfile import RasterFile, describe_file, read_file
 from geoseg.sources.transformed import TransformedSource
 from geoseg.spec import Uri
 from geoseg.window import Window

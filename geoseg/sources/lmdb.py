@@ -13,20 +13,20 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from geoseg.errors import SourceError
 from geoseg.grid import Grid, compose
-from geoseg.sources.bandsize import bilinear_into, nearest_into
 from geoseg.sources.base import Chip, fill_around
 from geoseg.sources.cache import remember
-from geoseg.sources.environments import DATA_FILE
-from geoseg.sources.manifest import MANIFEST, Patch, find_patch, manifest_path
-from geoseg.sources.safetensors_format import Layout, Tensor
-from geoseg.sources.store import StoreReader
-from geoseg.sources.storebands import (
+from geoseg.sources.store.bands import (
     array_names,
     array_of,
     choose_bands,
     largest_size,
     patch_size,
 )
+from geoseg.sources.store.bandsize import bilinear_into, nearest_into
+from geoseg.sources.store.environments import DATA_FILE
+from geoseg.sources.store.manifest import MANIFEST, Patch, find_patch, manifest_path
+from geoseg.sources.store.reader import StoreReader
+from geoseg.sources.store.safetensors_format import Layout, Tensor
 from geoseg.sources.transformed import TransformedSource
 from geoseg.spec import Uri
 from geoseg.window import Window, pair

@@ -13,10 +13,10 @@ from geoseg.errors import SourceError
 from geoseg.grid import Grid
 from geoseg.sources.base import Chip, fill_around
 from geoseg.sources.cache import Cache, remember
-from geoseg.sources.tilefile import State, files_of, state_of
-from geoseg.sources.tileimage import BadTileError, TileImage, decode
-from geoseg.sources.tileplace import Scheme, TileGrid, find_zoom, flip, lay_out, place
-from geoseg.sources.tilereport import (
+from geoseg.sources.tiles.database import State, files_of, state_of
+from geoseg.sources.tiles.image import BadTileError, TileImage, decode
+from geoseg.sources.tiles.placement import Scheme, TileGrid, find_zoom, flip, lay_out, place
+from geoseg.sources.tiles.report import (
     Bad,
     Decode,
     TileReport,
@@ -25,7 +25,7 @@ from geoseg.sources.tilereport import (
     name_some,
     report_on,
 )
-from geoseg.sources.tiletable import tile_blob, tile_places, tile_table
+from geoseg.sources.tiles.table import tile_blob, tile_places, tile_table
 from geoseg.sources.transformed import TransformedSource
 from geoseg.spec import Uri
 from geoseg.window import Window

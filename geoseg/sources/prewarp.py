@@ -19,10 +19,10 @@ from geoseg.errors import SourceError
 from geoseg.grid import Grid
 from geoseg.outputs import refuse_inputs, written_whole
 from geoseg.sources.base import RasterSource
+from geoseg.sources.files.wholetiff import check_whole, codec, not_written
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.handles import GDAL_ERRORS, block_cache
 from geoseg.sources.warp import WarpedSource
-from geoseg.sources.wholetiff import check_whole, codec, not_written
 from geoseg.spec import uris_of
 from geoseg.window import Window, sliding
 

@@ -14,13 +14,13 @@ from geoseg.errors import SourceError
 from geoseg.grid import Grid
 from geoseg.sources.base import Chip, RasterSource, has_names
 from geoseg.sources.cache import remember
+from geoseg.sources.files.rasterfile import describe_file
+from geoseg.sources.files.remote import apart
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.handles import open_raster
-from geoseg.sources.rasterfile import describe_file
-from geoseg.sources.remote import apart
-from geoseg.sources.stacitem import StacAsset, StacBand, StacItem, read_item
 from geoseg.sources.stack import StackSource
-from geoseg.sources.together import Kernel, told_apart
+from geoseg.sources.stacks.stacitem import StacAsset, StacBand, StacItem, read_item
+from geoseg.sources.stacks.together import Kernel, told_apart
 from geoseg.sources.transformed import TransformedSource
 from geoseg.spec import Uri
 from geoseg.window import Window

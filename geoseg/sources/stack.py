@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from geoseg.errors import GridError, SourceError
 from geoseg.grid import Grid
 from geoseg.sources.base import Chip, RasterField, RasterSource
-from geoseg.sources.together import (
+from geoseg.sources.stacks.together import (
     Kernels,
     coarser_together,
     meets,

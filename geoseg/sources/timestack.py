@@ -14,8 +14,8 @@ from pydantic import model_validator
 from geoseg.errors import ConfigError, GridError, SourceError
 from geoseg.grid import Grid
 from geoseg.sources.base import Chip, RasterField, RasterSource, has_names
-from geoseg.sources.times import Time, moment_of
-from geoseg.sources.together import Kernel, coarser_together, meets, named, onto
+from geoseg.sources.stacks.times import Time, moment_of
+from geoseg.sources.stacks.together import Kernel, coarser_together, meets, named, onto
 from geoseg.sources.transformed import TransformedSource
 from geoseg.window import Window
 

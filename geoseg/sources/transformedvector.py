@@ -11,7 +11,7 @@ from pydantic import field_validator
 from geoseg.errors import SourceError
 from geoseg.grid import Bounds
 from geoseg.sources.base import VectorSource
-from geoseg.sources.features import meeting, repaired, reprojected
+from geoseg.sources.features.frames import meeting, repaired, reprojected
 from geoseg.spec import Tagged
 
 if TYPE_CHECKING:

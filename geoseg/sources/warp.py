@@ -13,12 +13,11 @@ from geoseg.errors import GridError, SourceError
 from geoseg.grid import Grid
 from geoseg.sources.base import Chip, RasterField, RasterSource, fill_around
 from geoseg.sources.cache import remember
-from geoseg.sources.exactwarp import KERNELS, warp_exact
-from geoseg.sources.gdalwarp import warp_gdal
-from geoseg.sources.pixelmap import PixelMap
-from geoseg.sources.seam import read_round
 from geoseg.sources.transformed import TransformedSource
-from geoseg.sources.warpplan import (
+from geoseg.sources.warping.exact import KERNELS, warp_exact
+from geoseg.sources.warping.gdal import warp_gdal
+from geoseg.sources.warping.pixelmap import PixelMap
+from geoseg.sources.warping.plan import (
     CATEGORICAL_KERNELS,
     WarpPlan,
     common_lattice,
@@ -26,6 +25,7 @@ from geoseg.sources.warpplan import (
     measure,
     meet,
 )
+from geoseg.sources.warping.seam import read_round
 from geoseg.window import Window
 
 _COARSE = 0.5

@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader
 from geoseg.datasets import RandomWindowGeoDataset, SlidingWindowGeoDataset, collate
 from geoseg.grid import Grid
 from geoseg.scene import Scene
+from geoseg.sources.files.tiffreader import forget_tiles
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.handles import block_cache, close_all
-from geoseg.sources.tiffreader import forget_tiles
 from geoseg.sources.warp import WarpedSource
 from geoseg.window import Window, sliding
 from tests.bench.race import race, report, wall_seconds

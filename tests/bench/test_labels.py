@@ -12,7 +12,7 @@ from geoseg.classes import ClassMap
 from geoseg.grid import Grid
 from geoseg.labels.sources import VectorLabels
 from geoseg.sources.cache import forget
-from geoseg.sources.ongrid import polygons_on
+from geoseg.sources.features.ongrid import polygons_on
 from geoseg.sources.vector import FileVectorSource
 from geoseg.window import sliding
 from tests.bench.race import cpu_seconds, race, report

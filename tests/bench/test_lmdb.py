@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from geoseg.sources.safetensors_format import encode
-from geoseg.sources.store import StoreReader
-from geoseg.sources.storewriter import StoreWriter
+from geoseg.sources.store.reader import StoreReader
+from geoseg.sources.store.safetensors_format import encode
+from geoseg.sources.store.writer import StoreWriter
 from tests.bench.race import race, report
 
 pytestmark = pytest.mark.bench

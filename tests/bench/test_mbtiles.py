@@ -15,7 +15,7 @@ from geoseg.grid import Grid
 from geoseg.sources import cache, mbtiles
 from geoseg.sources.handles import close_all
 from geoseg.sources.mbtiles import MBTilesSource
-from geoseg.sources.tilefile import close_tiles
+from geoseg.sources.tiles.database import close_tiles
 from geoseg.sources.warp import WarpedSource
 from geoseg.window import sliding
 from tests.bench.conftest import textured

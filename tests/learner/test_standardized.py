@@ -24,7 +24,7 @@ from geoseg.scene import Scene
 from geoseg.sources.array import ArraySource
 from geoseg.sources.base import Chip, RasterSource
 from geoseg.sources.stack import StackSource
-from geoseg.sources.transforms import Log, Standardize
+from geoseg.sources.transforms.scaling import Log, Standardize
 from geoseg.sources.warp import WarpedSource
 from geoseg.window import Window
 

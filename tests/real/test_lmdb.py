@@ -14,8 +14,8 @@ from rasterio.vrt import WarpedVRT
 
 from geoseg.grid import Grid
 from geoseg.sources.lmdb import LMDBSource
-from geoseg.sources.store import StoreReader
-from geoseg.sources.storewriter import StoreWriter
+from geoseg.sources.store.reader import StoreReader
+from geoseg.sources.store.writer import StoreWriter
 from geoseg.sources.warp import WarpedSource
 
 S2 = "BigEarthNet-S2/S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP"

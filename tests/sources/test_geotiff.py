@@ -14,8 +14,9 @@ from rasterio.enums import ColorInterp as Color
 
 from geoseg.errors import GridError, SourceError
 from geoseg.grid import Grid
-from geoseg.sources import cache, geotiff, handles, rasterfile
+from geoseg.sources import cache, geotiff, handles
 from geoseg.sources.cache import remember, stamp
+from geoseg.sources.files import rasterfile
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.handles import open_raster
 from geoseg.window import Window

@@ -19,9 +19,9 @@ from torch.nn.functional import interpolate
 
 from geoseg.errors import SourceError
 from geoseg.grid import Grid
-from geoseg.sources.environments import close_stores
 from geoseg.sources.lmdb import LMDBSource
-from geoseg.sources.storewriter import StoreWriter
+from geoseg.sources.store.environments import close_stores
+from geoseg.sources.store.writer import StoreWriter
 from geoseg.spec import Spec
 from geoseg.window import Window
 
@@ -396,7 +396,7 @@ def test_an_array_that_is_no_band_is_an_error_unless_left_out(tmp_path, array):
 
 
 def test_importing_it_imports_neither_lmdb_nor_pyarrow():
-    code = "import sys, geoseg, geoseg.sources.lmdb, geoseg.sources.storewriter; "
+    code = "import sys, geoseg, geoseg.sources.lmdb, geoseg.sources.store.writer; "
     code += "sys.exit(', '.join({'lmdb', 'pyarrow', 'safetensors'} & set(sys.modules)) or 0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from geoseg.errors import SourceError
 from geoseg.sources import RasterSource, mbtiles
 from geoseg.sources.mbtiles import MBTilesSource
-from geoseg.sources.tilefile import close_tiles
+from geoseg.sources.tiles.database import close_tiles
 from geoseg.sources.warp import WarpedSource
 from geoseg.window import Window
 from tests.sources.tilemaking import (
@@ -256,7 +256,7 @@ def test_a_lower_zoom_that_covers_more_ground_is_cut_to_the_same(tmp_path):
     data=st.data(),
 )
 def test_a_coarser_grid_covers_the_ground_of_the_finer_within_a_pixel(zoom, steps, data):
-    from geoseg.sources.tileplace import TileGrid, _on_same_ground
+    from geoseg.sources.tiles.placement import TileGrid, _on_same_ground
 
     steps = min(steps, zoom)
     side = 256 << zoom
@@ -264,7 +264,7 @@ def test_a_coarser_grid_covers_the_ground_of_the_finer_within_a_pixel(zoom, step
     height, width = (data.draw(st.integers(1, min(side - first, 3000))) for first in (row, col))
     fine = TileGrid(zoom, 256, "tms", Window(row, col, height, width))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("geoseg.sources.tileplace.tile_size", lambda uri, zoom: 256)
+        patch.setattr("geoseg.sources.tiles.placement.tile_size", lambda uri, zoom: 256)
         table = type("Table", (), {"uri": "a"})
         coarse = _on_same_ground(table, fine, zoom - steps).grid
     inner, outer, pixel = fine.grid.bounds, coarse.bounds, coarse.resolution[0]
@@ -401,7 +401,7 @@ def test_tiles_may_be_a_view(tmp_path):
 
 def test_handles_of_ended_threads_are_closed(tmp_path):
     uri = write_tiles(tmp_path / "a.mbtiles", {(8, 70, 90): png()})
-    from geoseg.sources import tilefile
+    from geoseg.sources.tiles import database as tilefile
 
     before = len(tilefile._of_thread)
     with ThreadPoolExecutor(4) as pool:

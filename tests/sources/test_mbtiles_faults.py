@@ -19,9 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoseg.errors import SourceError
-from geoseg.sources import mbtiles, tilefile
+from geoseg.sources import mbtiles
 from geoseg.sources.mbtiles import MBTilesSource
-from geoseg.sources.tileimage import BadTileError, decode, size_of
+from geoseg.sources.tiles import database as tilefile
+from geoseg.sources.tiles.image import BadTileError, decode, size_of
 from geoseg.window import Window
 from tests.sources.tilemaking import (
     change,
@@ -261,8 +262,8 @@ def test_a_scheme_in_the_metadata_counts_where_bounds_tell_nothing(tmp_path):
 
 @given(zoom=st.integers(3, 20), data=st.data())
 def test_the_way_rows_count_is_found_wherever_the_tiles_lie(zoom, data):
-    from geoseg.sources.tileplace import place
-    from geoseg.sources.tiletable import Extent, TileTable
+    from geoseg.sources.tiles.placement import place
+    from geoseg.sources.tiles.table import Extent, TileTable
 
     n = 2**zoom
     first = data.draw(st.integers(0, n - 1))

@@ -16,12 +16,12 @@ from rasterio.enums import ColorInterp
 
 from geoseg.errors import ConfigError, SourceError
 from geoseg.grid import Grid
-from geoseg.sources import stacitem
 from geoseg.sources.base import RasterSource
 from geoseg.sources.cache import forget
 from geoseg.sources.stac import STACSource
-from geoseg.sources.stacitem import read_item
 from geoseg.sources.stack import StackSource
+from geoseg.sources.stacks import stacitem
+from geoseg.sources.stacks.stacitem import read_item
 from geoseg.sources.timestack import TimeStackSource
 from geoseg.spec import uris_of
 from geoseg.window import Window

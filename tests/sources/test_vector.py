@@ -15,7 +15,7 @@ from pyproj import Transformer
 from geoseg.errors import GridError, SourceError
 from geoseg.grid import Grid
 from geoseg.sources.base import VectorSource
-from geoseg.sources.ongrid import polygons_on
+from geoseg.sources.features.ongrid import polygons_on
 from geoseg.sources.vector import FileVectorSource, FrameSource
 
 UTM = "EPSG:32619"

@@ -1,0 +1,1 @@
+"""Raster files from the inside: headers, pixels, overviews, servers, and writing them whole."""

@@ -1,0 +1,1 @@
+"""What stacks share: one grid for several sources, times, and the items of a catalogue."""

@@ -1,0 +1,222 @@
+"""Writing stores of LMDB + safetensors: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from numpy.typing import NDArray
+
+from geoseg.errors import StoreError
+from geoseg.grid import Grid
+from geoseg.outputs import local_path
+from geoseg.sources.store.manifest import MANIFEST, ManifestRows, Nodata
+from geoseg.sources.store.reader import MOST_KEY_BYTES
+from geoseg.sources.store.safetensors_format import encode
+
+_PUTS = 512
+_TRANSACTION_BYTES = 64 << 20
+_MAP_BYTES = 64 << 20
+_PAGE = 4096
+
+
+class StoreWriter:
+    """Writes a store: a folder with `data.mdb` and `manifest.parquet`.
+
+    ```python
+    with StoreWriter("patches") as store:
+        store.write("patch_1", {"B02": blue, "B03": green}, grid=grid, nodata=0)
+    ```
+
+    The folder takes its name when the `with` ends without any exception; else nothing is left. Patches
+    lie sorted by key; written in that order they make the smallest file. The map grows as it must, so
+    that neither address space nor disk is taken beforehand.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        puts: int = _PUTS,
+        transaction_bytes: int = _TRANSACTION_BYTES,
+        map_bytes: int = _MAP_BYTES,
+    ) -> None:
+        """Nothing is made before the `with` begins.
+
+        Args:
+            uri: The folder; it must not exist yet, or be empty.
+            puts: Patches of one transaction at most.
+            transaction_bytes: Bytes of one transaction at most; these are held in memory.
+            map_bytes: The size of the map at first; the expected size of the store spares its growing.
+        """
+        self._uri, self._target = uri, local_path(uri)
+        self._puts, self._most, self._map = puts, transaction_bytes, _whole_pages(map_bytes)
+        self._pending: dict[str, bytes] = {}
+        self._pending_bytes = 0
+        self._rows = ManifestRows()
+        self._process = os.getpid()
+        self._hidden: Path | None = None
+        self._env: Any = None
+
+    def __enter__(self) -> Self:
+        import lmdb
+
+        self._hidden = self._make_hidden()
+        try:
+            self._store.mkdir()
+            # As a folder, which LMDB notes in the file; without a lock file: nobody else knows of it.
+            self._env = lmdb.open(str(self._store), lock=False, map_size=self._map, mode=0o666)
+        except (OSError, lmdb.Error) as error:
+            shutil.rmtree(self._hidden, ignore_errors=True)
+            raise StoreError(
+                f"{self._uri}: cannot be made with a map of {self._map} bytes: {error}; make room, or "
+                "give a smaller `map_bytes`"
+            ) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if os.getpid() != self._process:
+            return  # a forked child must not tidy up for its parent
+        try:
+            if error is None:
+                self.end_transaction()
+            self._env.close()
+            if error is None:
+                self._finish()
+        finally:
+            self._env.close()
+            shutil.rmtree(self._hidden or "", ignore_errors=True)
+
+    def write(
+        self,
+        key: str,
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        grid: Grid | None = None,
+        nodata: Nodata = None,
+    ) -> None:
+        """Add a patch.
+
+        Args:
+            key: Its name, at most 511 bytes as UTF-8.
+            arrays: By band name, each (height, width) or (channel, height, width), of any sizes that
+                cover the same ground; the manifest keeps their order.
+            grid: Where the largest of them lie.
+            nodata: The number that means "missing": one for all, or by name.
+
+        Raises:
+            StoreError: The key is there already, is empty or too long; a dtype is not known; the grid has
+                another size; the disk is full.
+        """
+        if self._env is None:
+            raise StoreError(
+                f"{self._uri}: is not open yet; write inside `with StoreWriter(...) as`"
+            )
+        self._check_key(key)
+        try:
+            value = encode(arrays)
+            self._rows.add(key, arrays, value, grid=grid, nodata=nodata)
+        except StoreError as error:
+            raise StoreError(f"{self._uri}: {key}: {error}") from error
+        self._pending[key] = value
+        self._pending_bytes += len(value) + _PAGE
+        if len(self._pending) >= self._puts or self._pending_bytes >= self._most:
+            self.end_transaction()
+
+    def end_transaction(self) -> None:
+        """Write to the disk what was added since the last time; done by itself when it is much.
+
+        Raises:
+            StoreError: A key is there already, or the disk is full.
+        """
+        import lmdb
+
+        while self._pending:
+            try:
+                self._put_pending()
+            except lmdb.MapFullError:
+                self._map = _whole_pages(2 * self._map + self._pending_bytes)
+                self._env.set_mapsize(self._map)
+            except lmdb.Error as error:
+                raise StoreError(
+                    f"{self._uri}: cannot be written: {error}; make room on the disk of "
+                    f"{self._target.absolute().parent} or choose another place"
+                ) from error
+            else:
+                self._pending, self._pending_bytes = {}, 0
+
+    def _check_key(self, key: str) -> None:
+        try:
+            size = len(key.encode())
+        except UnicodeEncodeError as error:
+            raise StoreError(f"{self._uri}: the key {key!r} is no text: {error}") from error
+        if not 0 < size <= MOST_KEY_BYTES:
+            raise StoreError(
+                f"{self._uri}: the key {key!r} is {size} bytes long, expected 1 to {MOST_KEY_BYTES}; "
+                "choose another name"
+            )
+        if key in self._pending:
+            raise self._twice(key)
+
+    def _put_pending(self) -> None:
+        with self._env.begin(write=True) as transaction:
+            for key, value in self._pending.items():
+                if not transaction.put(key.encode(), value, overwrite=False):
+                    raise self._twice(key)
+
+    def _twice(self, key: str) -> StoreError:
+        return StoreError(f"{self._uri}: the key {key!r} is there twice; give each patch its own")
+
+    @property
+    def _store(self) -> Path:
+        """The store while it is written."""
+        return (self._hidden or Path()) / self._target.name
+
+    def _make_hidden(self) -> Path:
+        """A hidden folder beside the target, on the same disk."""
+        self._refuse_what_is_there()
+        parent = self._target.parent
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            return Path(tempfile.mkdtemp(prefix=f".{self._target.name}-", dir=parent))
+        except OSError as error:
+            raise StoreError(
+                f"{self._uri}: nothing can be written to the folder {parent.absolute()}: "
+                f"{error.strerror}; choose another place or change its permissions"
+            ) from error
+
+    def _refuse_what_is_there(self) -> None:
+        if self._target.is_dir():
+            if any(self._target.iterdir()):
+                raise StoreError(
+                    f"{self._uri}: is a folder with something in it, and a store is made anew; remove "
+                    "it or choose another name"
+                )
+        elif self._target.exists():
+            raise StoreError(f"{self._uri}: is a file, expected a folder to be made; remove it")
+
+    def _finish(self) -> None:
+        try:
+            self._rows.write(self._store / MANIFEST)
+            self._refuse_what_is_there()
+            self._store.replace(self._target)
+        except OSError as error:
+            raise StoreError(
+                f"{self._uri}: cannot be finished: {error.strerror or error}; make room, or choose "
+                "another place"
+            ) from error
+
+
+def _whole_pages(nbytes: int) -> int:
+    """A size of map: at least what LMDB needs to begin with."""
+    return max(-(-nbytes // _PAGE), 16) * _PAGE

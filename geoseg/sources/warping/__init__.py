@@ -1,0 +1,1 @@
+"""From one grid to another: where pixels lie, what they become, and from which overview."""
