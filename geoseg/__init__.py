@@ -26,7 +26,7 @@ from geoseg.version import __version__
 if TYPE_CHECKING:
     from geoseg.aoi import AOI
     from geoseg.classes import ClassInfo, ClassMap
-    from geoseg.datasets import RandomWindowGeoDataset, SlidingWindowGeoDataset
+    from geoseg.datasets import LocalSampler, RandomWindowGeoDataset, SlidingWindowGeoDataset
     from geoseg.errors import GeosegError
     from geoseg.experiment import Experiment
     from geoseg.grid import Grid
@@ -73,6 +73,8 @@ if TYPE_CHECKING:
         STACSource,
         Standardize,
         Statistics,
+        StoreReader,
+        StoreWriter,
         TimeChip,
         TimeStackSource,
         Transform,
@@ -87,7 +89,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "geoseg.aoi": ("AOI",),
     "geoseg.classes": ("ClassInfo", "ClassMap"),
-    "geoseg.datasets": ("RandomWindowGeoDataset", "SlidingWindowGeoDataset"),
+    "geoseg.datasets": ("LocalSampler", "RandomWindowGeoDataset", "SlidingWindowGeoDataset"),
     "geoseg.errors": ("GeosegError",),
     "geoseg.experiment": ("Experiment",),
     "geoseg.grid": ("Grid",),
@@ -135,6 +137,8 @@ _HOMES = {
         "StackSource",
         "Standardize",
         "Statistics",
+        "StoreReader",
+        "StoreWriter",
         "TimeChip",
         "TimeStackSource",
         "Transform",
@@ -172,6 +176,7 @@ __all__ = [
     "LabelStore",
     "Labels",
     "Learner",
+    "LocalSampler",
     "Log",
     "MBTilesSource",
     "MinMax",
@@ -195,6 +200,8 @@ __all__ = [
     "StackSource",
     "Standardize",
     "Statistics",
+    "StoreReader",
+    "StoreWriter",
     "Tagged",
     "TimeChip",
     "TimeStackSource",

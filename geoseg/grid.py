@@ -261,6 +261,31 @@ class Grid(Spec):
             width=max(math.ceil((right - left) / x_size - _SNAP), 1),
         )
 
+    def reprojected(self, crs: Any, resolution: float | tuple[float, float] | None = None) -> Grid:
+        """A north-up grid in another CRS that covers this one.
+
+        Args:
+            crs: The CRS wanted, in any form.
+            resolution: Pixel size in its units, one number or (x, y); None: as many pixels along the
+                diagonal as here, which is GDAL's choice.
+
+        Raises:
+            GridError: This grid has no CRS, or no place in the other.
+        """
+        if self.crs is None:
+            raise GridError("a grid without a CRS cannot be reprojected; give its file a CRS")
+        there = Grid(crs=to_crs(crs), height=1, width=1)
+        x, y = there._box_edges(self.bounds, self.crs)
+        if resolution is None:
+            from rasterio.warp import calculate_default_transform
+
+            transform, *_ = calculate_default_transform(
+                self.crs, there.crs, self.width, self.height, *self.bounds
+            )
+            resolution = (float(transform.a), float(-transform.e))
+        bounds = float(x.min()), float(y.min()), float(x.max()), float(y.max())
+        return there.covering(bounds, resolution)
+
     @classmethod
     def of(cls, uri: str) -> Grid:
         """The grid of a raster file.

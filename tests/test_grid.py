@@ -479,3 +479,30 @@ def test_the_grid_of_what_is_no_raster_is_an_error_that_says_what_it_is(tmp_path
 
     with pytest.raises(SourceError, match=rf"a\.tif: {reason}"):
         Grid.of(str(tmp_path / "a.tif"))
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857", "EPSG:32618", "EPSG:3035"])
+@pytest.mark.parametrize("resolution", [None, 1, (3.5, 2)])
+def test_a_reprojected_grid_covers_all_pixels_and_little_more(crs, resolution):
+    grid = Grid(crs="EPSG:32619", transform=[10, 2, 5e5, 1, -11, 4.6e6], height=57, width=91)
+    if resolution is not None and crs == "EPSG:4326":
+        resolution = 1e-4
+    there = grid.reprojected(crs, resolution)
+
+    cols, rows = np.meshgrid(np.arange(92.0), np.arange(58.0))
+    x, y = apply(grid.transform, cols, rows)
+    x, y = pyproj.Transformer.from_crs("EPSG:32619", crs, always_xy=True).transform(x, y)
+    cols, rows = apply(~there.transform, x, y)
+    assert there.crs.to_string() == crs
+    assert min(cols.min(), rows.min()) > -1e-3
+    assert cols.max() < there.width + 1e-3
+    assert rows.max() < there.height + 1e-3
+    if resolution is None:  # a rotated box is larger than what lies in it
+        assert np.hypot(57, 91) * 0.9 < np.hypot(*there.shape) < np.hypot(57, 91) * 1.6
+    else:
+        assert there.resolution == pytest.approx(np.broadcast_to(resolution, 2))
+
+
+def test_a_grid_without_a_crs_is_not_reprojected():
+    with pytest.raises(GridError, match="without a CRS"):
+        Grid(height=2, width=3).reprojected("EPSG:4326")

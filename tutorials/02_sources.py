@@ -29,6 +29,7 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
+from IPython.display import display
 from pydantic import ValidationError
 from shapely.geometry import LineString, Point
 
@@ -37,11 +38,11 @@ from geoseg import (
     ClassMap,
     FrameSource,
     GeoTIFFSource,
-    Grid,
     LMDBSource,
     MBTilesSource,
     Scene,
     StackSource,
+    StoreWriter,
     TimeStackSource,
     VectorLabels,
     WarpedSource,
@@ -51,7 +52,6 @@ from geoseg import (
     sample,
 )
 from geoseg.sources import Buffer, InferClass, Percentile, Reclass, Standardize
-from geoseg.sources.store.writer import StoreWriter
 
 out = Path(tempfile.mkdtemp())
 logging.basicConfig(format="%(message)s")
@@ -67,7 +67,7 @@ logging.getLogger("geoseg").setLevel(logging.INFO)
 landsat = GeoTIFFSource(uri=sample.image_uri())
 print(landsat.grid.describe(), landsat.band_names)
 
-utm = Grid(crs="EPSG:32617", transform=[100, 0, 700_000, 0, -100, 3_975_000], height=120, width=150)
+utm = landsat.grid.reprojected("EPSG:32617", resolution=100)
 coarse = WarpedSource(source=landsat, onto=utm)
 plot.scene(Scene(id="100 m", image=coarse))
 
@@ -104,7 +104,7 @@ landcover = GeoTIFFSource(
     uri=sample.labels_uri(), transforms=(Reclass(mapping=dict(sample.MAPPING)),)
 )
 classes_there = WarpedSource(source=landcover, onto=landsat)
-print(classes_there.plan)
+print(classes_there.plan.resampling)
 print(np.unique(classes_there.read(Window(row=200, col=200, height=64, width=64)).data))
 try:
     WarpedSource(source=landcover, onto=landsat, resampling="bilinear")
@@ -122,13 +122,11 @@ both = StackSource(sources=(landsat, classes_there))
 print(both.band_names)
 
 early = WarpedSource(source=landsat, onto=utm)
-late = ArraySource(
-    data=early.read(utm.whole).data[:, :80], grid=utm.crop(Window(0, 0, 80, 150)),
-    band_names=early.band_names,
-)  # fmt: skip
+half = Window(row=0, col=0, height=utm.height // 2, width=utm.width)
+late = ArraySource(data=early.read(half).data, grid=utm.crop(half), band_names=early.band_names)
 seasons = TimeStackSource(sources=(early, late), times=("2000-03-31", "2000-07-05"), require="any")
 print(seasons.band_names)
-stack = seasons.read_stack(Window(row=60, col=40, height=40, width=40))
+stack = seasons.read_stack(Window(row=utm.height // 2 - 20, col=40, height=40, width=40))
 print(stack.data.shape, [f"{share:.0%}" for share in stack.valid.mean(axis=(1, 2))])
 
 # %% [markdown]
@@ -138,7 +136,7 @@ print(stack.data.shape, [f"{share:.0%}" for share in stack.valid.mean(axis=(1, 2
 # ground, and get their classes from a column.
 
 # %%
-centre = landsat.grid.bounds[0] + 9_000, landsat.grid.bounds[1] + 9_000
+centre = landsat.grid.bounds[0] + 5_000, landsat.grid.bounds[1] + 4_500
 features = geopandas.GeoDataFrame(
     {"kind": ["road", "track", "well"]},
     geometry=[
@@ -214,21 +212,21 @@ if folder:
 if folder:
     reference = GeoTIFFSource(uri=f"{folder}/oam_buildings/zanzibar_a_z19.tif")
     aligned = WarpedSource(source=tiles, onto=reference)
-    print(aligned.plan)
-    plot.scene(Scene(id="tiles on the GeoTIFF's grid", image=aligned)).show()
+    print(f"{aligned.plan.ratio:.0f} times finer; {aligned.plan.resampling}")
+    display(plot.scene(Scene(id="tiles on the GeoTIFF's grid", image=aligned)))
 
 # %%
 if folder:
-    plot.scene(Scene(id="the GeoTIFF", image=reference)).show()
+    display(plot.scene(Scene(id="the GeoTIFF", image=reference)))
 
 # %% [markdown]
-# And on a UTM grid of 5 m, sixteen times coarser than the tiles: they are read from a coarser zoom.
+# And on a UTM grid of 5 m, far coarser than the tiles: they are read from a coarser zoom.
 
 # %%
 if folder:
-    zone = Grid(crs="EPSG:32737", height=1, width=1)
-    box = zone.window_bounds(zone.window(reference.grid.bounds, reference.grid.crs))
-    metres = zone.covering(box, resolution=5)
+    metres = reference.grid.reprojected("EPSG:32737", resolution=5)
     far = WarpedSource(source=tiles, onto=metres)
-    print(far.plan)
-    plot.scene(Scene(id="5 m, UTM 37S", image=far)).show()
+    print(
+        f"{far.plan.ratio:.0f} times finer; {far.plan.resampling} from {far.plan.grid.describe()}"
+    )
+    display(plot.scene(Scene(id="5 m, UTM 37S", image=far)))

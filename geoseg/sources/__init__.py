@@ -18,6 +18,8 @@ from geoseg.sources.prewarp import materialize
 from geoseg.sources.stac import STACSource
 from geoseg.sources.stack import StackSource
 from geoseg.sources.statistics import Statistics
+from geoseg.sources.store import StoreReader, StoreWriter
+from geoseg.sources.tiles.report import TileReport
 from geoseg.sources.timestack import TimeChip, TimeStackSource
 from geoseg.sources.transformed import Transform, TransformedSource
 from geoseg.sources.transformedvector import VectorTransform
@@ -26,6 +28,7 @@ from geoseg.sources.transforms.recode import Reclass, RGBToClass
 from geoseg.sources.transforms.scaling import Log, MinMax, Percentile, Standardize
 from geoseg.sources.vector import FileVectorSource, FrameSource
 from geoseg.sources.warp import WarpedSource
+from geoseg.sources.warping.plan import WarpPlan
 
 __all__ = [
     "ArraySource",
@@ -52,6 +55,9 @@ __all__ = [
     "StackSource",
     "Standardize",
     "Statistics",
+    "StoreReader",
+    "StoreWriter",
+    "TileReport",
     "TimeChip",
     "TimeStackSource",
     "Transform",
@@ -59,6 +65,7 @@ __all__ = [
     "VectorField",
     "VectorSource",
     "VectorTransform",
+    "WarpPlan",
     "WarpedSource",
     "materialize",
     "read_clipped",
