@@ -17,7 +17,6 @@ from geoseg.sources.base import VectorSource
 from geoseg.sources.cache import remember
 from geoseg.sources.features.frames import Geometries, geometries_of, name_of, polygon_parts
 from geoseg.sources.features.ongrid import box_around, polygons_on
-from geoseg.sources.transformedvector import pixel_transforms
 from geoseg.window import Window
 
 _TOUCH = 1e-6
@@ -167,13 +166,8 @@ class _Triangles:
 def _why_missed(source: VectorSource, grid: Grid) -> str:
     """The error of an AOI that does not meet its image."""
     name, frame = name_of(source), source.read()
-    area = shapely.area(polygon_parts(geometries_of(frame))).sum()
-    if area == 0 and not pixel_transforms(source):
-        kinds = ", ".join(sorted(set(frame.geom_type))) or "no feature at all"
-        return (
-            f"{name}: an AOI is made of polygons, got {kinds}; buffer lines and points with "
-            "transforms=(Buffer(...),)"
-        )
+    if frame.empty:
+        return f"{name}: holds no feature at all, expected the polygons of an AOI"
     where = f"{_rounded(grid.bounds)} in {_short(grid.crs)}"
     if frame.crs is not None and to_crs(frame.crs) != grid.crs:
         own = box_around(grid, frame.crs, margin=0.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from functools import lru_cache
 from typing import Annotated, Any, Self
 
@@ -16,10 +15,10 @@ from pyproj.enums import TransformDirection
 from pyproj.exceptions import ProjError
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from rasterio.errors import CRSError, RasterioError
 
 from geoseg.errors import GridError, SourceError
-from geoseg.rasterpath import check_placed, to_gdal, why_not_opened
+from geoseg.rasterpath import check_placed, georeference_optional, to_gdal, why_not_opened
 from geoseg.spec import Spec
 from geoseg.window import Window
 
@@ -297,8 +296,7 @@ class Grid(Spec):
 
         path = to_gdal(uri)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with georeference_optional():
                 file = rasterio.open(path)
         except (RasterioError, CPLE_BaseError) as error:
             raise SourceError(why_not_opened(uri, error)) from error

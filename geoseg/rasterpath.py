@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import re
 import stat
+import threading
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+
+from rasterio.errors import NotGeoreferencedWarning
 
 from geoseg.errors import SourceError
 
@@ -43,6 +47,30 @@ _WARPS = {
     "ground control points": "gdalwarp IN OUT",
     "camera model (RPC)": "gdalwarp -rpc -to RPC_DEM=DEM IN OUT",
 }
+
+
+_filters = threading.Lock()
+"""Filters of warnings belong to the whole process: threads change them one at a time."""
+
+
+@contextmanager
+def georeference_optional() -> Iterator[None]:
+    """Open or make a raster without georeference, such as a PNG, without a warning of rasterio.
+
+    Nothing else than that belongs inside: other threads wait.
+    """
+    with _filters, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
+def _after_fork() -> None:
+    global _filters  # noqa: PLW0603 - the thread that held it is not in the child
+    _filters = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def to_gdal(uri: str) -> str:

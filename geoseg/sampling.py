@@ -14,6 +14,9 @@ from geoseg.errors import ConfigError
 from geoseg.scene import Scene
 from geoseg.window import Edge, Size, Window, pair, sliding
 
+_TRIES = 32
+"""Times that a window is drawn at most, to find one that may hold a pixel."""
+
 Boxes = NDArray[np.int64]
 """(window, 5): scene number, row, col, height, width."""
 
@@ -96,6 +99,7 @@ class RandomWindows:
         self.size_range = size_range
         self.length = length
         self.seed = seed
+        self._pixels = [scene.pixels for scene in scenes]
         self._areas = [scene.area for scene in scenes]
         self._has_area = np.array([area is not None for area in self._areas])
         self._shapes = np.array([scene.grid.shape for scene in scenes])
@@ -119,10 +123,28 @@ class RandomWindows:
         return scene, Window(*window)
 
     def draw_many(self, indices: range, epoch: int = 0) -> Boxes:
-        """Windows of consecutive numbers at once, the same that `draw` gives one by one."""
+        """Windows of consecutive numbers at once, the same that `draw` gives one by one.
+
+        One that is known to hold no pixel, as between the tiles of a sparse pyramid, is drawn again.
+        """
         if not len(indices):
             return np.zeros((0, 5), np.int64)
-        key = np.random.SeedSequence((self.seed, epoch)).generate_state(2, np.uint64)
+        boxes = self._draw(indices, (self.seed, epoch))
+        for again in range(1, _TRIES):
+            empty = np.flatnonzero(
+                [
+                    self._pixels[scene].surely_empty(Window(*window))
+                    for scene, *window in boxes.tolist()
+                ]
+            )
+            if not len(empty):
+                break
+            boxes[empty] = self._draw(indices, (self.seed, epoch, again))[empty]
+        return boxes
+
+    def _draw(self, indices: range, seed: tuple[int, ...]) -> Boxes:
+        """Windows anywhere in the scenes or their AOIs."""
+        key = np.random.SeedSequence(seed).generate_state(2, np.uint64)
         # Of a counter's four numbers each window has its own, wherever one begins to count.
         stream = np.random.Generator(np.random.Philox(key=key, counter=indices.start))
         for_scene, for_size, *for_place = stream.random((len(indices), 4)).T

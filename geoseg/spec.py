@@ -91,6 +91,30 @@ class Spec(BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         _refuse_shadowing(cls)
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, with some fields changed and all of them checked again.
+
+        Args:
+            update: {field: its new value}; unknown fields are an error, as anywhere.
+            deep: Whether to copy what the fields hold, too.
+
+        Raises:
+            pydantic.ValidationError: Fields or values are wrong.
+        """
+        if not update:
+            return super().model_copy(deep=deep)
+        names = {name: field.alias or name for name, field in type(self).model_fields.items()}
+        values = {alias: getattr(self, name) for name, alias in names.items()}
+        changed = {names.get(name, name): value for name, value in update.items()}
+        return type(self).model_validate(values | changed)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Fields by the names that the constructor takes."""
+        fields = type(self).model_fields
+        for name, value in super().__repr_args__():
+            field = fields.get(name or "")
+            yield (field.alias if field is not None and field.alias else name), value
+
     @model_validator(mode="wrap")
     @classmethod
     def _name_unknown_keys(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:

@@ -11,7 +11,7 @@ from rasterio.features import geometry_mask
 from shapely.errors import GEOSException
 
 from geoseg.aoi import AOI
-from geoseg.errors import GridError, SceneError
+from geoseg.errors import GridError, SceneError, SourceError
 from geoseg.grid import Grid
 from geoseg.sources.vector import FileVectorSource, FrameSource
 from geoseg.window import Window, sliding
@@ -193,10 +193,7 @@ def test_an_aoi_that_only_touches_the_image_misses_it():
 
 def test_lines_and_points_are_no_aoi():
     line = on_ground([shapely.LineString([(0, 0), (20, 20)])])
-    with (
-        pytest.warns(UserWarning, match="no polygons"),
-        pytest.raises(SceneError, match="made of polygons, got LineString; buffer"),
-    ):
+    with pytest.raises(SourceError, match=r"none of the 1 features .* \(LineString\); .*Buffer"):
         AOI(line, GRID)
 
 

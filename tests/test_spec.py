@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from shapely.geometry import box
 
 from geoseg.classes import ClassInfo, ClassMap
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, SourceError
 from geoseg.grid import Grid
 from geoseg.labels.base import LabelSource, LabelStore
 from geoseg.labels.geotiff import GeoTIFFLabelStore
@@ -599,3 +599,30 @@ def test_what_is_no_plain_path_in_a_file_stays_as_it_is(tmp_path, uri):
     assert RasterSource.from_yaml(path).uri == uri
     path.write_text("{type: geotiff, uri: a b.tif}")
     assert RasterSource.from_yaml(path).uri == str(tmp_path.resolve() / "a b.tif")
+
+
+def test_a_changed_copy_is_checked_as_anything_else():
+    source = GeoTIFFSource(uri="a.tif")
+    copy = source.model_copy(update={"bands": [2, "nir"], "uri": "b.tif"})
+    assert copy == GeoTIFFSource(uri="b.tif", bands=(2, "nir"))
+    assert hash(copy) == hash(GeoTIFFSource(uri="b.tif", bands=(2, "nir")))
+    with pytest.raises(ValidationError, match=r"transfroms\n.*nearest known key: transforms"):
+        source.model_copy(update={"transfroms": ()})
+    with pytest.raises(ValidationError, match="overview"):
+        source.model_copy(update={"overview": -3})
+    assert source.model_copy() == source
+
+
+def test_a_repr_shows_the_names_that_the_constructor_takes():
+    array = ArraySource(data=np.ones((1, 2, 3)), band_names=("a",), grid=Grid(height=2, width=3))
+    assert "band_names=('a',)" in repr(array)
+    assert "given" not in repr(array)
+    assert array.model_copy(update={"band_names": ("b",)}).band_names == ("b",)
+
+
+def test_a_check_sees_transforms_that_do_not_fit(write_raster, tmp_path):
+    uri = write_raster("a.tif", np.ones((3, 5, 6), np.uint8))
+    for kind in (GeoTIFFSource(uri=uri), WarpedSource(source=uri, onto=GeoTIFFSource(uri=uri))):
+        misfit = kind.model_copy(update={"transforms": (Standardize(mean=(1,), std=(1,)),)})
+        with pytest.raises(SourceError, match="1"):
+            misfit.check()

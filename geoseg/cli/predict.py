@@ -65,11 +65,13 @@ def predict(
 
 def _scene(image: str, bands: str | None, aoi: str | None) -> Scene:
     """The image as a scene, opened and looked at."""
+    import geoseg.sources  # noqa: F401 - every kind that a file may name
     from geoseg.scene import Scene
-    from geoseg.sources.base import raster_source
+    from geoseg.sources.base import RasterSource, raster_source
     from geoseg.sources.geotiff import GeoTIFFSource
 
-    source = raster_source(image)
+    described = image.lower().endswith((".yaml", ".yml"))
+    source = RasterSource.from_yaml(Path(image)) if described else raster_source(image)
     if bands is not None:
         if not isinstance(source, GeoTIFFSource):
             raise ConfigError(

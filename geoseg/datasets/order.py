@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ from torch.utils.data import DistributedSampler
 from geoseg.errors import ConfigError
 from geoseg.sampling import Boxes
 from geoseg.scene import Scene
-from geoseg.sources.handles import block_cache_limit
 
 if TYPE_CHECKING:
     from geoseg.datasets.random import RandomWindowGeoDataset
@@ -26,13 +26,15 @@ _FOR_ORDER = 1
 """Sets the random numbers of the order apart from those of the windows."""
 
 
-def fits_block_cache(scenes: Sequence[Scene]) -> bool:
-    """Whether the decoded pixels of all scenes fit GDAL's block cache as it is now."""
-    total = 0
+def fits_cache(scenes: Sequence[Scene]) -> bool:
+    """Whether the decoded pixels of all scenes fit what their sources keep decoded."""
+    total, least = 0, math.inf
     for scene in scenes:
-        height, width = scene.grid.shape
-        total += len(scene.image.band_names) * height * width * scene.image.dtype.itemsize
-    return total <= block_cache_limit()
+        height, width = scene.image.grid.shape
+        if (kept := scene.image.cache_bytes) < math.inf:
+            total += len(scene.image.band_names) * height * width * scene.image.dtype.itemsize
+            least = min(least, kept)
+    return total <= least
 
 
 def block_order(boxes: Boxes, *, seed: int, epoch: int) -> NDArray[np.int64]:

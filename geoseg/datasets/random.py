@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -10,13 +11,15 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own habit
 from numpy.typing import NDArray
 
-from geoseg.datasets.order import block_order, fits_block_cache
+from geoseg.datasets.order import block_order, fits_cache
 from geoseg.datasets.windows import Place, WindowDataset
 from geoseg.errors import ConfigError
 from geoseg.sampling import Boxes, RandomWindows
 from geoseg.scene import Scene
 from geoseg.sources.base import Chip
 from geoseg.window import Size, Window
+
+_log = logging.getLogger("geoseg")
 
 
 class RandomWindowGeoDataset(WindowDataset):
@@ -110,7 +113,9 @@ def _chosen(
     order: Literal["auto", "block", "uniform"], scenes: Sequence[Scene]
 ) -> Literal["block", "uniform"]:
     if order == "auto":
-        return "uniform" if fits_block_cache(scenes) else "block"
+        chosen: Literal["block", "uniform"] = "uniform" if fits_cache(scenes) else "block"
+        _log.info("random windows of %d scenes are read in %s order", len(scenes), chosen)
+        return chosen
     if order not in ("block", "uniform"):
         raise ConfigError(f"order is {order!r}, expected one of: auto, block, uniform")
     return order

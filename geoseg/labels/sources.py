@@ -55,15 +55,11 @@ class RasterLabels(LabelSource):
 
     @model_validator(mode="after")
     def _no_classes_invented(self) -> Self:
-        source = self.source
-        while isinstance(source, WarpedSource):  # one may be wrapped in another
-            if source.resampling not in ("nearest", "mode"):
-                raise ValueError(
-                    f"the labels come from a WarpedSource with resampling={source.resampling!r}, "
-                    "which makes up classes between classes; use nearest or mode, or leave the "
-                    "warping to the labels"
-                )
-            source = source.source
+        if self.source.blended:
+            raise ValueError(
+                f"the labels come from {_how_blended(self.source)}, which makes up classes between "
+                "classes; use nearest or mode, or leave the warping to the labels"
+            )
         return self
 
     @property
@@ -101,7 +97,8 @@ class RasterLabels(LabelSource):
         if bands != 1:
             raise LabelError(
                 f"{name}: has {bands} bands, expected one of class ids; choose it with bands=[1] in "
-                "the source of these labels"
+                "the source of these labels, or, where colours stand for classes, give it "
+                "transforms=(RGBToClass(colors={id: '#rrggbb', ...}),)"
             )
         own = self.grid
         if own == grid:
@@ -273,6 +270,15 @@ class SourceLabels(Labels):
         if part is not None:
             ids[part.relative_to(window).slices] = self.source.read(self.grid, part)
         return ids
+
+
+def _how_blended(source: RasterSource) -> str:
+    """The kind of source that blends, and its kernel."""
+    inner = getattr(source, "source", None)
+    if isinstance(inner, RasterSource) and inner.blended:
+        return _how_blended(inner)
+    kernel = getattr(source, "resampling", None)
+    return f"a {type(source).__name__}" + ("" if kernel is None else f" with resampling={kernel!r}")
 
 
 def _name(source: RasterSource) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import Any
 
 import rasterio
 import rasterio.shutil
-from rasterio.errors import NotGeoreferencedWarning
 
 from geoseg.classes import ClassMap
 from geoseg.grid import Grid
+from geoseg.rasterpath import georeference_optional
 from geoseg.sources.files.wholetiff import codec, not_written
 from geoseg.sources.handles import GDAL_ERRORS, block_cache
 
@@ -50,9 +49,7 @@ def create(path: Path, grid: Grid, classes: ClassMap, uri: str) -> Iterator[Any]
         "photometric": "palette",
     }
     try:
-        with warnings.catch_warnings():
-            # A raster without georeference, such as a PNG, is a good one.
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with georeference_optional():
             dataset = rasterio.open(path, "w", **profile)
     except GDAL_ERRORS as error:
         raise not_written(uri, error) from error

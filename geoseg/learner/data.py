@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 from torch import distributed as dist
@@ -43,6 +43,7 @@ class SegmentationData(pl.LightningDataModule):
         batch_size: int = 8,
         seed: int = 0,
         workers: int = 0,
+        order: Literal["auto", "block", "uniform"] = "auto",
     ) -> None:
         """Name the data; nothing is read yet.
 
@@ -54,11 +55,12 @@ class SegmentationData(pl.LightningDataModule):
             batch_size: Windows in a step.
             seed: The windows follow from it, the epoch and their number.
             workers: Processes that read; 0 reads in this one.
+            order: In which order training windows are read, see RandomWindowGeoDataset.
         """
         super().__init__()
         self.train, self.valid = train, valid
         self.size, self.length, self.batch_size = size, length, batch_size
-        self.seed, self.workers = seed, workers
+        self.seed, self.workers, self.order = seed, workers, order
 
     def check(self, classes: ClassMap) -> None:
         """See that all scenes have labels of these classes and may be standardized alike.
@@ -89,7 +91,12 @@ class SegmentationData(pl.LightningDataModule):
         windows = self.train
         if not isinstance(windows, Dataset):
             windows = RandomWindowGeoDataset(
-                windows, self.size, self.length, seed=self.seed, normalize=False
+                windows,
+                self.size,
+                self.length,
+                seed=self.seed,
+                order=self.order,
+                normalize=False,
             )
         if isinstance(windows, RandomWindowGeoDataset):
             return self._loader(

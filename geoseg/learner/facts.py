@@ -14,12 +14,10 @@ from geoseg.learner.standardized import common_standardize, warn_of_hidden, with
 from geoseg.scene import Scene
 from geoseg.sources.base import has_names
 from geoseg.sources.statistics import RunningStatistics, Statistics
+from geoseg.sources.statistics.fitted import blocks
 from geoseg.sources.transforms.scaling import Standardize
 from geoseg.spec import Spec
-from geoseg.window import Window
 
-_BLOCK = 256
-"""Rows that are read at once for statistics."""
 _ENOUGH = 64_000_000
 """Pixels after which more do not change a mean: larger data sets are thinned out evenly by blocks."""
 _RESOLUTION_SLACK = 1.25
@@ -57,15 +55,15 @@ def facts_of(scenes: Sequence[Scene]) -> DataFacts:
     scenes = [without_standardize(scene) for scene in scenes]
     first = scenes[0]
     total = sum(scene.grid.height * scene.grid.width for scene in scenes)
-    step = max(round(total / _ENOUGH), 1)
+    thin = max(round(total / _ENOUGH), 1)
     statistics = RunningStatistics(len(first.image.band_names))
     for scene in scenes:
-        grid, pixels, area = scene.grid, scene.pixels, scene.area
-        for row in range(0, grid.height, _BLOCK * step):
-            window = Window(row, 0, min(_BLOCK, grid.height - row), grid.width)
-            chip = pixels.read(window)
-            inside = chip.valid if area is None else chip.valid & area.mask(window)
-            statistics.update(chip.data, inside)
+        area = scene.area
+        for block in blocks(scene.pixels, thin=thin):
+            inside = block.measured
+            statistics.update(
+                block.data, inside if area is None else inside & area.mask(block.window)
+            )
     return DataFacts(
         band_names=first.image.band_names,
         dtype=np.dtype(first.image.dtype).name,
@@ -137,6 +135,8 @@ def _check_bands(facts: DataFacts, scene: str, names: tuple[str, ...]) -> None:
             f"{len(facts.band_names)} {expected}; choose them with bands=..."
         )
     if known and wanted and names != facts.band_names:
+        if [n.partition("/")[2] for n in names] == [n.partition("/")[2] for n in facts.band_names]:
+            listed += ' (bands of other dates: train with named_by="step" for any dates)'
         raise BundleError(
             f"scene {scene!r}: the image's bands are {listed}, but the model was trained on {expected}; "
             "choose them by name in that order with bands=..."

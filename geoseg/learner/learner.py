@@ -116,6 +116,7 @@ class Learner:
             batch_size=options.batch_size,
             seed=options.seed,
             workers=options.workers,
+            order=options.order,
         )
         self.history = train_module(self._module, data, options, folder=folder, resume=resume)
         return self

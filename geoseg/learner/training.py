@@ -52,6 +52,9 @@ class Training(Spec):
     """Weights, windows and augmentation follow from it."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that read windows; 0 reads in this one."""
+    order: Literal["auto", "block", "uniform"] = "auto"
+    """How training windows follow one another, see RandomWindowGeoDataset; "auto" hangs on whether the
+    scenes fit the cache of this machine."""
 
     @field_validator("model")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -92,7 +93,17 @@ class RasterSource(Tagged):
 
     @property
     def categorical(self) -> bool:
-        """Whether the pixels are numbers of classes, between which nothing may be interpolated."""
+        """Whether pixels of any band are numbers of classes, between which nothing may be blended."""
+        return False
+
+    @property
+    def wholly_categorical(self) -> bool:
+        """Whether all bands are numbers of classes, of which the most frequent may be taken."""
+        return self.categorical
+
+    @property
+    def blended(self) -> bool:
+        """Whether a pixel may be a blend of several in the file; told without opening one."""
         return False
 
     def coarser(self, most: float) -> RasterSource:
@@ -105,6 +116,30 @@ class RasterSource(Tagged):
         """
         del most
         return self
+
+    def surely_empty(self, window: Window) -> bool:
+        """Whether it is known, without reading a pixel, that none of a window is valid."""
+        del window
+        return False
+
+    @property
+    def cache_bytes(self) -> float:
+        """Bytes of decoded pixels that are kept for later reads; infinite where reading is no work."""
+        return math.inf
+
+    @property
+    def lacks_bands(self) -> bool:
+        """Whether a valid pixel may lack some of its bands, see `read_measured`."""
+        return False
+
+    def read_measured(self, window: Window) -> tuple[Chip, NDArray[np.bool_]]:
+        """The chip of a window, and (band, height, width) where each band by itself is measured.
+
+        Statistics go by the latter. It differs where a pixel is valid that lacks some bands, as in a
+        TimeStackSource with missing dates.
+        """
+        chip = self.read(window)
+        return chip, np.broadcast_to(chip.valid, chip.data.shape)
 
     def check(self) -> None:
         """Open everything once and read a pixel, so that errors come before the work.
@@ -126,7 +161,7 @@ class RasterSource(Tagged):
             size: Rows of a band.
             stride: Rows from one band to the next.
             edge: What happens at the last row, see `geoseg.window.starts`.
-            num_threads: How many threads may decode the blocks of one read.
+            num_threads: How many threads GDAL may use to decode the blocks of one read.
 
         Yields:
             (first row, chip of `size` rows and the whole width).

@@ -15,6 +15,8 @@ from geoseg.sources.base import Chip, fill_around
 from geoseg.sources.cache import drop, remember, stamp
 from geoseg.sources.files.overviews import factors_of
 from geoseg.sources.files.rasterfile import RasterFile, describe_file, read_file
+from geoseg.sources.files.tiffreader import TIFF_CACHE_BYTES
+from geoseg.sources.handles import block_cache_limit
 from geoseg.sources.transformed import TransformedSource
 from geoseg.spec import Uri
 from geoseg.window import Window
@@ -133,6 +135,11 @@ class GeoTIFFSource(TransformedSource):
         best = max(fitting, key=lambda i: factors[i])
         return self.model_copy(update={"overview": best})
 
+    @property
+    def cache_bytes(self) -> float:
+        """GDAL's block cache as it is set now, or the one of tifffile's tiles."""
+        return block_cache_limit() if self.reader == "gdal" else TIFF_CACHE_BYTES
+
     def read_own(self, window: Window) -> Chip:
         """The pixels of a window as the files hold them; see RasterSource."""
         layout, files = self._meeting(window)
@@ -159,6 +166,7 @@ class GeoTIFFSource(TransformedSource):
             height, width = file.window.shape
             for row, col in ((0, 0), (height - 1, width - 1)):
                 read_file(file, Window(row, col, 1, 1), layout.dtype)
+        super().check()
 
     @property
     def _overviews(self) -> tuple[int, ...]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -18,10 +17,10 @@ from typing import Any
 import rasterio
 from rasterio._err import CPLE_BaseError
 from rasterio.env import get_gdal_config, set_gdal_config
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 
 from geoseg.errors import SourceError
-from geoseg.rasterpath import to_gdal, why_not_opened
+from geoseg.rasterpath import georeference_optional, to_gdal, why_not_opened
 from geoseg.sources.cache import stamp
 
 GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, CPLE_BaseError)
@@ -38,7 +37,6 @@ _Handles = OrderedDict[_Key, tuple[_Stamp, Any]]
 _of_thread: dict[int, _Handles] = {}
 _left_behind: list[Any] = []
 _local = threading.local()
-_opening = threading.Lock()
 
 _bounds: list[tuple[int, int]] = []
 """(thread, bytes) of each `block_cache` that is entered."""
@@ -159,9 +157,7 @@ def _open(uri: str, overview: int | None, threads: int) -> Any:
     level = {} if overview is None else {"OVERVIEW_LEVEL": str(overview)}
     path = to_gdal(uri)
     try:
-        # The lock is for the warning filters, which belong to the whole process.
-        with _opening, warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with georeference_optional():
             if threads == 1:
                 return rasterio.open(path, **level)
             with rasterio.Env(GDAL_NUM_THREADS=threads):  # drivers look at it when they open
@@ -178,10 +174,9 @@ def _open(uri: str, overview: int | None, threads: int) -> Any:
 
 def _after_fork() -> None:
     # Forgotten without closing: closing here would touch what the parent still uses.
-    global _of_thread, _opening, _bounds, _bounding  # noqa: PLW0603
+    global _of_thread, _bounds, _bounding  # noqa: PLW0603
     _left_behind.append(_of_thread)
     _of_thread = {}
-    _opening = threading.Lock()
     # Of the threads only this one is in the child.
     _bounds = [bound for bound in _bounds if bound[0] == threading.get_ident()]
     _bounding = threading.Lock()

@@ -98,6 +98,11 @@ class LMDBSource(TransformedSource):
         """The dtype that holds the values of all bands that are read."""
         return self._facts.dtype
 
+    @property
+    def own_blended(self) -> bool:
+        """Whether bands of another size are brought to the common one by blending."""
+        return self.resampling == "bilinear"
+
     def read_own(self, window: Window) -> Chip:
         """The pixels of a window as the store holds them; see RasterSource."""
         facts = self._facts

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
+from geoseg.classes import Color
 from geoseg.errors import SourceError
 from geoseg.grid import Grid
 from geoseg.sources.base import Chip, fill_around
@@ -24,6 +27,7 @@ from geoseg.sources.tiles.report import (
     maxzoom_differs,
     name_some,
     report_on,
+    tiles_there,
 )
 from geoseg.sources.tiles.table import tile_blob, tile_places, tile_table
 from geoseg.sources.transformed import TransformedSource
@@ -38,7 +42,8 @@ _DECODED_BYTES = 64 << 20
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 _decoded = Cache(limit_bytes=_DECODED_BYTES)
-_warned: set[tuple[str, State, int, int, int]] = set()
+_told = Cache(limit_bytes=1 << 20)
+"""The bad tiles that were warned of."""
 
 
 class MBTilesSource(TransformedSource):
@@ -61,8 +66,11 @@ class MBTilesSource(TransformedSource):
     """The file; its name ends in .mbtiles."""
     zoom: Annotated[int, Field(ge=0, le=30)] | None = None
     """The zoom to read; None: the largest that has tiles, whatever the metadata say."""
-    nodata_color: tuple[Byte, Byte, Byte] | None = None
-    """(red, green, blue) of pixels that are not valid, exactly."""
+    nodata_color: Color | None = None
+    """(red, green, blue) or "#rrggbb" of pixels that are not valid. Lower zooms blend it with the picture, so that
+    they are not read in place of this one."""
+    nodata_tolerance: Byte = 0
+    """How far red, green and blue may each be from `nodata_color`: around a JPEG's edges it rings."""
     on_bad_tile: Literal["raise", "warn", "ignore"] = "raise"
     """What to do about a tile that cannot be decoded: an error, or not valid with or without a warning."""
     scheme: Scheme | None = None
@@ -70,7 +78,7 @@ class MBTilesSource(TransformedSource):
     the bottom, with an error where bounds or metadata speak against it."""
     use_bounds: bool = True
     """Let the bounds in the metadata choose pixels; False: whole tiles, whatever the bounds say."""
-    overview: Annotated[int, Field(ge=1, le=30)] | None = None
+    zooms_lower: Annotated[int, Field(ge=1, le=30)] | None = None
     """Read so many zooms lower, on the ground of `zoom`."""
 
     @property
@@ -92,12 +100,13 @@ class MBTilesSource(TransformedSource):
         """The same ground at the lowest zoom that is fine enough; see RasterSource.
 
         A zoom is left out where a tile lacks the one that covers it there. A source that names a zoom
-        gives itself.
+        or a `nodata_color` gives itself.
         """
-        if self.zoom is not None or self.overview is not None or most < 2:  # noqa: PLR2004
+        chosen = (self.zoom, self.zooms_lower, self.nodata_color) != (None, None, None)
+        if chosen or most < 2:  # noqa: PLR2004
             return self
         fitting = [steps for steps in self._steps_down if 1 << steps <= most]
-        return self.model_copy(update={"overview": fitting[-1]}) if fitting else self
+        return self.model_copy(update={"zooms_lower": fitting[-1]}) if fitting else self
 
     def preflight(self, *, decode: Decode = "all") -> TileReport:
         """Look over the tables and the tiles of the zoom that is read.
@@ -113,9 +122,9 @@ class MBTilesSource(TransformedSource):
         table = tile_table(self.uri)
         placement = place(table, scheme=self.scheme, use_bounds=self.use_bounds)
         zoom = find_zoom(table, self.zoom)
-        if self.overview is not None:
-            find_zoom(table, zoom - self.overview)
-        return report_on(table, placement, zoom=zoom, overview=self.overview, decode=decode)
+        if self.zooms_lower is not None:
+            find_zoom(table, zoom - self.zooms_lower)
+        return report_on(table, placement, zoom=zoom, zooms_lower=self.zooms_lower, decode=decode)
 
     def check(self) -> None:
         """Place the tiles, and decode those of the zoom unless bad ones are ignored; see RasterSource.
@@ -126,8 +135,28 @@ class MBTilesSource(TransformedSource):
         tiles, _ = self._laid_out
         if self.on_bad_tile != "ignore":
             bad = bad_tiles(self.uri, tiles.zoom, most=_CHECKED)
-            self._complain(bad, state_of(self.uri))
+            self._complain(bad)
         super().check()
+
+    @property
+    def cache_bytes(self) -> float:
+        """Of decoded tiles, for all files of this process."""
+        return _DECODED_BYTES
+
+    def surely_empty(self, window: Window) -> bool:
+        """Whether none of the tiles under a window is there; see RasterSource."""
+        tiles, grid = self._laid_out
+        part = window.intersection(grid.whole)
+        if part is None:
+            return True
+        size, place = tiles.size, tiles.window
+        first_row, first_col = (place.row + part.row) // size, (place.col + part.col) // size
+        last_row = (place.row + part.row_stop - 1) // size
+        last_col = (place.col + part.col_stop - 1) // size
+        area = tiles.tiles
+        rows = slice(first_row - area.row, last_row - area.row + 1)
+        cols = slice(first_col - area.col, last_col - area.col + 1)
+        return not self._there[rows, cols].any()
 
     def read_own(self, window: Window) -> Chip:
         """The pixels of a window; see RasterSource."""
@@ -149,17 +178,28 @@ class MBTilesSource(TransformedSource):
         tiles = lay_out(
             table,
             zoom=self.zoom,
-            overview=self.overview,
+            zooms_lower=self.zooms_lower,
             scheme=self.scheme,
             use_bounds=self.use_bounds,
         )
         different = maxzoom_differs(table)
-        if different and self.zoom is None and self.overview is None:
+        if different and self.zoom is None and self.zooms_lower is None:
             warnings.warn(
                 f"{self.uri}: {different}; zoom {tiles.zoom} is read; mend the metadata, or name the zoom",
                 stacklevel=2,
             )
         return tiles, tiles.grid
+
+    @property
+    def _there(self) -> NDArray[np.bool_]:
+        """(row, column): which of the tiles under the grid are there."""
+        tiles, _ = self._laid_out
+        return remember(
+            ("mbtiles there", self),
+            lambda: tiles_there(self.uri, tiles),
+            files=files_of(self.uri),
+            nbytes=lambda there: there.nbytes,
+        )
 
     @property
     def _steps_down(self) -> tuple[int, ...]:
@@ -189,13 +229,16 @@ class MBTilesSource(TransformedSource):
                         True if tile.valid is None else tile.valid[of_rows, of_cols]
                     )
         if bad:
-            self._complain(tuple(bad), state)
+            self._complain(tuple(bad))
         if self.nodata_color is not None:
-            red, green, blue = self.nodata_color
-            valid &= (data[0] != red) | (data[1] != green) | (data[2] != blue)
+            apart = np.zeros(window.shape, bool)
+            for band, color in zip(data, self.nodata_color, strict=True):
+                low, high = color - self.nodata_tolerance, color + self.nodata_tolerance
+                apart |= (band < max(low, 0)) | (band > min(high, 255))
+            valid &= apart
         return Chip(data, valid)
 
-    def _complain(self, bad: tuple[Bad, ...], state: State) -> None:
+    def _complain(self, bad: tuple[Bad, ...]) -> None:
         """Raise or warn for tiles that cannot be decoded; of each it is warned once."""
         if not bad or self.on_bad_tile == "ignore":
             return
@@ -205,14 +248,21 @@ class MBTilesSource(TransformedSource):
                 f"{self.uri}: {_count(bad)} cannot be decoded: {name_some(bad, tiles.scheme)}; write "
                 'what is bad anew, or give on_bad_tile="warn" or "ignore" to read it as not valid'
             )
-        new = tuple(one for one in bad if (self.uri, state, *one[:3]) not in _warned)
-        _warned.update((self.uri, state, *one[:3]) for one in new)
+        new = _not_told_of(self.uri, bad)
         if new:
             warnings.warn(
                 f"{self.uri}: {_count(new)} cannot be decoded and will not be valid: "
                 f"{name_some(new, tiles.scheme)}",
                 stacklevel=2,
             )
+
+
+def _not_told_of(uri: str, bad: tuple[Bad, ...]) -> tuple[Bad, ...]:
+    """Those of the bad tiles that were not asked for here before."""
+    new: list[Bad] = []
+    for one in bad:
+        _told.remember((uri, *one[:3]), partial(new.append, one), nbytes=lambda _: 0)
+    return tuple(new)
 
 
 def _tile(uri: str, state: State, tiles: TileGrid, x: int, row: int) -> TileImage | str | None:

@@ -13,12 +13,12 @@ import numpy as np
 import rasterio
 from rasterio.dtypes import check_dtype
 from rasterio.enums import Resampling
-from rasterio.errors import NotGeoreferencedWarning
 
 from geoseg.errors import SourceError
 from geoseg.grid import Grid
 from geoseg.outputs import refuse_inputs, written_whole
-from geoseg.sources.base import RasterSource
+from geoseg.rasterpath import georeference_optional
+from geoseg.sources.base import RasterSource, raster_source
 from geoseg.sources.files.wholetiff import check_whole, codec, not_written
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.handles import GDAL_ERRORS, block_cache
@@ -42,10 +42,11 @@ _SIDECARS = (".aux.xml", ".ovr", ".msk")
 
 
 def materialize(
-    source: RasterSource,
+    source: RasterSource | str,
     uri: str,
-    grid: Grid | RasterSource | None = None,
+    grid: Grid | RasterSource | str | None = None,
     *,
+    resampling: str = "auto",
     overviews: bool = False,
 ) -> GeoTIFFSource:
     """Write a source to a tiled GeoTIFF, whole or not at all.
@@ -55,10 +56,10 @@ def materialize(
     classes gets a colour table, which tells that it is such. Memory: one row of tiles, at most 32 MB.
 
     Args:
-        source: What to write.
+        source: What to write, or the uri of a raster.
         uri: A local path; missing folders are made.
-        grid: Where the pixels are wanted, or a source whose grid it is; None: the source's own. For
-            another kernel than "auto" give a WarpedSource as the source.
+        grid: Where the pixels are wanted, or a source (or its uri) whose grid it is; None: the source's own.
+        resampling: The kernel for another grid, see WarpedSource; "nearest" or "mode" for labels.
         overviews: Whether to add overviews: averages, or the most frequent number of a class.
 
     Returns:
@@ -69,10 +70,11 @@ def materialize(
         SourceError: The source cannot be read, or GDAL has no such dtype.
         StoreError: The file cannot be written, or the disk is full.
     """
-    inputs = uris_of(source) + (uris_of(grid) if isinstance(grid, RasterSource) else ())
-    refuse_inputs([uri], inputs)
+    source = raster_source(source)
     if grid is not None:
-        source = WarpedSource(source=source, onto=grid)
+        onto = grid if isinstance(grid, Grid) else raster_source(grid)
+        source = WarpedSource(source=source, onto=onto, resampling=resampling)
+    refuse_inputs([uri], uris_of(source))
     source.check()
     _check_dtype(source)
     # The cache is bounded from before the file is opened until it is closed.
@@ -136,9 +138,7 @@ def _created(source: RasterSource, path: Path) -> Iterator[Any]:
         "photometric": "palette" if _has_palette(source) else "rgb" if colored else "minisblack",
         "alpha": "no",  # else the fourth of four byte bands is called so
     }
-    with warnings.catch_warnings():
-        # A raster without georeference, such as a PNG, is a good one.
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with georeference_optional():
         file = rasterio.open(path, "w", **profile)
     with file:
         for band, name in enumerate(source.band_names, start=1):
@@ -193,21 +193,27 @@ def _add_overviews(path: Path, source: RasterSource) -> None:
     while longest > _TILE << len(factors):
         factors.append(2 << len(factors))
     if factors:
-        kernel = Resampling.mode if source.categorical else Resampling.average
-        with rasterio.open(path, "r+") as file:
+        kernel = Resampling.nearest if source.categorical else Resampling.average
+        kernel = Resampling.mode if source.wholly_categorical else kernel
+        with georeference_optional():
+            file = rasterio.open(path, "r+")
+        with file:
             file.build_overviews(factors, kernel)
 
 
 def _read_back(path: Path) -> None:
     """Decode mask and overviews, of which GDAL does not tell where in the file they lie."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path) as file:
+    with _opened(path) as file:
+        for _, window in file.block_windows(1):
+            file.read_masks(1, window=window)
+        count = len(file.overviews(1))
+    for level in range(count):
+        with _opened(path, OVERVIEW_LEVEL=str(level)) as file:
             for _, window in file.block_windows(1):
+                file.read(window=window)
                 file.read_masks(1, window=window)
-            count = len(file.overviews(1))
-        for level in range(count):
-            with rasterio.open(path, OVERVIEW_LEVEL=level) as file:
-                for _, window in file.block_windows(1):
-                    file.read(window=window)
-                    file.read_masks(1, window=window)
+
+
+def _opened(path: Path, **options: str) -> Any:
+    with georeference_optional():
+        return rasterio.open(path, **options)

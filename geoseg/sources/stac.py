@@ -79,9 +79,20 @@ class STACSource(TransformedSource):
 
     @property
     def own_categorical(self) -> bool:
-        """Whether all assets hold numbers of classes, by their item or their files."""
+        """Whether any asset holds numbers of classes, by the item or its file."""
         assets = _chosen(self, read_item(self.uri))
-        return all(asset.classified for asset in assets) or self._stack.categorical
+        return any(asset.classified for asset in assets) or self._stack.categorical
+
+    @property
+    def own_wholly_categorical(self) -> bool:
+        """Whether all assets hold nothing else."""
+        assets = _chosen(self, read_item(self.uri))
+        return all(asset.classified for asset in assets) or self._stack.wholly_categorical
+
+    @property
+    def cache_bytes(self) -> float:
+        """That of the asset with the smallest."""
+        return self._stack.cache_bytes
 
     def read_own(self, window: Window) -> Chip:
         """The bands of all assets; see RasterSource."""

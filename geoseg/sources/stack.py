@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from geoseg.errors import GridError, SourceError
@@ -19,6 +20,7 @@ from geoseg.sources.stacks.together import (
     told_apart,
 )
 from geoseg.sources.transformed import TransformedSource
+from geoseg.sources.warping.plan import CATEGORICAL_KERNELS
 from geoseg.window import Window
 
 
@@ -99,14 +101,48 @@ class StackSource(TransformedSource):
 
     @property
     def own_categorical(self) -> bool:
-        """Whether all sources hold numbers of classes."""
-        return all(source.categorical for source in self.sources)
+        """Whether any source holds numbers of classes, so that the stack may not be blended."""
+        return any(source.categorical for source in self.sources)
+
+    @property
+    def own_wholly_categorical(self) -> bool:
+        """Whether all sources hold nothing else."""
+        return all(source.wholly_categorical for source in self.sources)
+
+    @property
+    def own_blended(self) -> bool:
+        """Whether the bands of any source are, or may be where they come from another grid."""
+        kept = len(self.sources) == 1 or all(k in CATEGORICAL_KERNELS for k in self._kernels)
+        return not kept or any(source.blended for source in self.sources)
 
     def read_own(self, window: Window) -> Chip:
         """The bands of all sources; see RasterSource."""
         chips = [source.read(window) for source in self._members]
         data = np.concatenate([chip.data for chip in chips], dtype=self.own_dtype)
         return Chip(data, np.logical_and.reduce([chip.valid for chip in chips]))
+
+    @property
+    def cache_bytes(self) -> float:
+        """That of the source with the smallest."""
+        return min(source.cache_bytes for source in self.sources)
+
+    def surely_empty(self, window: Window) -> bool:
+        """Whether any source is; see RasterSource."""
+        return any(member.surely_empty(window) for member in self._members)
+
+    @property
+    def lacks_bands(self) -> bool:
+        """Whether any source does."""
+        return any(source.lacks_bands for source in self.sources)
+
+    def read_measured(self, window: Window) -> tuple[Chip, NDArray[np.bool_]]:
+        """The bands of all sources, and where each is measured; see RasterSource."""
+        if self.transforms:
+            return super().read_measured(window)
+        parts = [source.read_measured(window) for source in self._members]
+        data = np.concatenate([chip.data for chip, _ in parts], dtype=self.own_dtype)
+        valid = np.logical_and.reduce([chip.valid for chip, _ in parts])
+        return Chip(data, valid), np.concatenate([measured for _, measured in parts]) & valid
 
     def coarser(self, most: float) -> RasterSource:
         """The stack at the overview of the source whose grid it has; see RasterSource.

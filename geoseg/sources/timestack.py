@@ -17,6 +17,7 @@ from geoseg.sources.base import Chip, RasterField, RasterSource, has_names
 from geoseg.sources.stacks.times import Time, moment_of
 from geoseg.sources.stacks.together import Kernel, coarser_together, meets, named, onto
 from geoseg.sources.transformed import TransformedSource
+from geoseg.sources.warping.plan import CATEGORICAL_KERNELS
 from geoseg.window import Window
 
 
@@ -99,6 +100,15 @@ class TimeStackSource(TransformedSource):
         )
 
     @model_validator(mode="after")
+    def _transforms_see_pixels_only(self) -> Self:
+        if self.require == "any" and self.transforms:
+            raise ValueError(
+                'transforms of a time stack with require="any" would take missing dates for pixels; give '
+                "them to the source of each date"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _fits(self) -> Self:
         count = len(self.sources)
         if len(self.times) != count:
@@ -165,8 +175,19 @@ class TimeStackSource(TransformedSource):
 
     @property
     def own_categorical(self) -> bool:
-        """Whether all dates hold numbers of classes."""
-        return all(source.categorical for _, source in self._dated)
+        """Whether any date holds numbers of classes, so that the stack may not be blended."""
+        return any(source.categorical for _, source in self._dated)
+
+    @property
+    def own_wholly_categorical(self) -> bool:
+        """Whether all dates hold nothing else."""
+        return all(source.wholly_categorical for _, source in self._dated)
+
+    @property
+    def own_blended(self) -> bool:
+        """Whether the pixels of any date are, or may be where they come from another grid."""
+        kept = len(self._dated) == 1 or self.resampling in CATEGORICAL_KERNELS
+        return not kept or any(source.blended for _, source in self._dated)
 
     def read_own(self, window: Window) -> Chip:
         """All dates as bands, 0 where a date lacks a pixel; see RasterSource."""
@@ -175,6 +196,26 @@ class TimeStackSource(TransformedSource):
         together = np.logical_and if self.require == "all" else np.logical_or
         flat = stack.data.reshape(count * bands, *window.shape)
         return Chip(flat, together.reduce(stack.valid))
+
+    @property
+    def cache_bytes(self) -> float:
+        """That of the date with the smallest."""
+        return min(source.cache_bytes for _, source in self._dated)
+
+    @property
+    def lacks_bands(self) -> bool:
+        """Whether dates may be missing where others are not."""
+        return self.require == "any"
+
+    def read_measured(self, window: Window) -> tuple[Chip, NDArray[np.bool_]]:
+        """The bands of all dates, and where each date is measured; see RasterSource."""
+        if self.require == "all" or self.transforms:
+            return super().read_measured(window)
+        stack = self._read_dates(window)
+        count, bands = stack.data.shape[:2]
+        flat = stack.data.reshape(count * bands, *window.shape)
+        chip = Chip(flat, np.logical_or.reduce(stack.valid))
+        return chip, np.repeat(stack.valid, bands, axis=0)
 
     def read_stack(self, window: Window) -> TimeChip:
         """The pixels of a window with a time axis; the window may reach past the raster.

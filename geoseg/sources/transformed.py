@@ -84,7 +84,17 @@ class TransformedSource(RasterSource):
 
     @property
     def own_categorical(self) -> bool:
-        """Whether the pixels before the transforms are numbers of classes."""
+        """Whether pixels of any band, before the transforms, are numbers of classes."""
+        return False
+
+    @property
+    def own_wholly_categorical(self) -> bool:
+        """Whether all bands are, before the transforms."""
+        return self.own_categorical
+
+    @property
+    def own_blended(self) -> bool:
+        """Whether pixels may be blends of several, before the transforms; told without opening a file."""
         return False
 
     @abstractmethod
@@ -114,6 +124,22 @@ class TransformedSource(RasterSource):
         for transform in self.transforms:
             found = transform.categorical_of(found)
         return found
+
+    @property
+    def wholly_categorical(self) -> bool:
+        """Whether all bands that `read` gives are numbers of classes."""
+        found = self.own_wholly_categorical
+        for transform in self.transforms:
+            found = transform.categorical_of(found)
+        return found
+
+    @property
+    def blended(self) -> bool:
+        """Whether pixels that `read` gives may be blends, and were not made classes after that."""
+        made_classes = False
+        for transform in self.transforms:
+            made_classes = transform.categorical_of(made_classes)
+        return self.own_blended and not made_classes
 
     def read(self, window: Window) -> Chip:
         """The pixels of a window, transformed; see RasterSource.

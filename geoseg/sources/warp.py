@@ -28,6 +28,8 @@ from geoseg.sources.warping.plan import (
 from geoseg.sources.warping.seam import read_round
 from geoseg.window import Window
 
+_REACH, _MARGIN = 3, 16
+"""Source pixels around a window that a kernel may look at, and parts of its side for what bends."""
 _COARSE = 0.5
 """Source pixels along a target pixel below which `check` warns."""
 
@@ -135,6 +137,17 @@ class WarpedSource(TransformedSource):
         return self.source.categorical
 
     @property
+    def own_wholly_categorical(self) -> bool:
+        """The source's."""
+        return self.source.wholly_categorical
+
+    @property
+    def own_blended(self) -> bool:
+        """Whether the kernel blends, or may do so, or the source's pixels are blends already."""
+        kept = _surely_categorical(self.source) if self.resampling == "auto" else not self._blends
+        return self.source.blended or not kept
+
+    @property
     def plan(self) -> WarpPlan:
         """Kernel, what is read, and how much finer the source is; the same for every window.
 
@@ -148,6 +161,11 @@ class WarpedSource(TransformedSource):
         offset = common_lattice(source, target)
         if offset is not None:
             return WarpPlan("none", self.source, 1.0, offset)
+        if self.source.lacks_bands:
+            raise SourceError(
+                f"{_name(self.source)}: a valid pixel may lack bands, as with missing dates, and a warp "
+                "would blend what is not there; warp the source of each date, and stack them then"
+            )
         # Not remembered with the source: that may hold an array.
         sizes = remember(
             ("pixel sizes", target, source),
@@ -160,9 +178,32 @@ class WarpedSource(TransformedSource):
             resampling=self.resampling,
             overviews=self.overviews == "auto" and (self.method, self._blends) != ("gdal", True),
             categorical=self.source.categorical or self.categorical,
+            wholly=self.wholly_categorical,
         )
         self._note(plan)
         return plan
+
+    @property
+    def cache_bytes(self) -> float:
+        """The source's."""
+        return self.source.cache_bytes
+
+    def surely_empty(self, window: Window) -> bool:
+        """Whether the source is, all around; see RasterSource."""
+        source = self.source.grid
+        try:
+            there = source.window(self.grid.window_bounds(window), self.grid.crs)
+        except GridError:  # it has no place in the source's CRS, which reading will tell
+            return False
+        margin = _REACH + max(there.shape) // _MARGIN
+        return self.source.surely_empty(
+            Window(
+                there.row - margin,
+                there.col - margin,
+                there.height + 2 * margin,
+                there.width + 2 * margin,
+            )
+        )
 
     def read_own(self, window: Window) -> Chip:
         """The pixels of a window of the target grid; see RasterSource.

@@ -110,9 +110,13 @@ def test_scenes_are_not_mixed_up():
     assert max(alive) <= 4
 
 
-def test_auto_means_block_where_the_scenes_do_not_fit_the_cache():
-    nbytes = 2 * SHAPE[0] * SHAPE[1]
-    scenes = [scene(), scene("b")]
+def test_auto_means_block_where_the_scenes_do_not_fit_the_cache(file_scene):
+    image = file_scene[0].image
+    nbytes = 2 * len(image.band_names) * image.grid.height * image.grid.width
+    scenes = [Scene(id=name, image=image) for name in "ab"]
+    assert (
+        RandomWindowGeoDataset([scene()], 8, 4, labels=False).order == "uniform"
+    )  # in memory: nothing to decode
     with block_cache(nbytes - 1):
         larger = RandomWindowGeoDataset(scenes, 8, 4, labels=False)
     with block_cache(nbytes):

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Dataset
 
 from geoseg.errors import SourceError
+from geoseg.sampling import RandomWindows
+from geoseg.scene import Scene
 from geoseg.sources import RasterSource, mbtiles
 from geoseg.sources.mbtiles import MBTilesSource
 from geoseg.sources.tiles.database import close_tiles
@@ -238,7 +240,7 @@ def test_a_zoom_that_lacks_a_tile_over_the_finer_ones_is_not_taken(tmp_path):
     blobs |= {(8, 40, 100): png(), (7, 20, 50): png()}
     source = MBTilesSource(uri=write_tiles(tmp_path / "a.mbtiles", blobs))
     assert source.coarser(2) == source
-    assert source.coarser(4).overview == 2
+    assert source.coarser(4).zooms_lower == 2
 
 
 def test_a_lower_zoom_that_covers_more_ground_is_cut_to_the_same(tmp_path):
@@ -246,7 +248,7 @@ def test_a_lower_zoom_that_covers_more_ground_is_cut_to_the_same(tmp_path):
     blobs |= {(1, x, y): png(seed=x) for x in range(2) for y in range(2)}
     source = MBTilesSource(uri=write_tiles(tmp_path / "a.mbtiles", blobs))
     lower = source.coarser(64)
-    assert lower.overview == 6
+    assert lower.zooms_lower == 6
     assert lower.grid.bounds == pytest.approx(source.grid.bounds)
 
 
@@ -451,3 +453,50 @@ def test_threads_on_one_source_give_the_same_bytes(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(data.__getitem__, list(range(len(data))) * 5))
     assert found == [data[i] for i in range(len(data))] * 5
+
+
+def test_a_colour_between_tolerances_is_not_valid_and_lower_zooms_are_not_read_for_it(tmp_path):
+    array = np.full((3, 256, 256), 200, np.uint8)
+    rows, cols = np.indices((256, 256))
+    collar = cols + rows // 3 < 90  # a slanted edge, around which JPEG rings
+    array[:, collar] = 0
+    blobs = {(12, 1000, 2000): picture(array, "JPEG", QUALITY=75)}
+    blobs |= {(11, 500, 1000): picture(array[:, ::2, ::2].repeat(2, 1).repeat(2, 2), "JPEG")}
+    uri = write_tiles(tmp_path / "collar.mbtiles", blobs)
+    exact = MBTilesSource(uri=uri, nodata_color="#000000")
+    source = MBTilesSource(uri=uri, nodata_color=(0, 0, 0), nodata_tolerance=60)
+
+    assert exact.read(exact.grid.whole).valid[collar].any()
+    chip = source.read(source.grid.whole)
+    far = np.abs(cols + rows // 3 - 90) > 16  # of a block of 8 pixels on both sides
+    np.testing.assert_array_equal(chip.valid[far], ~collar[far])
+    assert not chip.valid[collar].any()
+    assert source.coarser(2) is source
+    assert MBTilesSource(uri=uri).coarser(2).zooms_lower == 1
+
+
+def test_it_is_known_without_decoding_where_no_tile_is(tmp_path, monkeypatch):
+    blobs = {(9, 300 + x, 200 + y): png(seed=x + y) for x, y in ((0, 0), (3, 1), (1, 4))}
+    source = MBTilesSource(uri=write_tiles(tmp_path / "sparse.mbtiles", blobs))
+    rng = np.random.default_rng(5)
+    windows = [
+        Window(*(int(n) for n in (rng.integers(-300, 1500), rng.integers(-300, 1300), 90, 130)))
+        for _ in range(80)
+    ]
+    expected = [not source.read(window).valid.any() for window in windows]
+    monkeypatch.setattr(mbtiles, "_tile", None)
+    assert [source.surely_empty(window) for window in windows] == expected
+    assert {True, False} == set(expected)
+
+
+def test_random_windows_of_a_sparse_pyramid_hold_pixels(tmp_path):
+    blobs = {(9, 300 + 7 * i, 200 + 5 * i): png(seed=i) for i in range(4)}
+    source = MBTilesSource(uri=write_tiles(tmp_path / "sparse.mbtiles", blobs))
+    onto = source.grid.reprojected("EPSG:4326")
+    for image in (source, WarpedSource(source=source, onto=onto)):
+        windows = RandomWindows([Scene(id="s", image=image)], 32, length=40, seed=2)
+        drawn = windows.draw_many(range(40), epoch=1)
+        held = [image.read(Window(*box)).valid.any() for _, *box in drawn.tolist()]
+        assert np.mean(held) > 0.9
+        one_by_one = [windows.draw(i, epoch=1) for i in range(40)]
+        assert one_by_one == [(scene, Window(*box)) for scene, *box in drawn.tolist()]

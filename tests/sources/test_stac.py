@@ -239,8 +239,9 @@ def test_classes_told_by_the_item_are_not_blended(write_item, write_asset, write
         source = STACSource(uri=uri)
         chip = source.read(source.grid.whole)
         assert set(np.unique(chip.data[1])) == {0, 8}
-        assert not source.categorical
-        assert STACSource(uri=uri, assets=("scl",)).categorical
+        assert source.categorical
+        assert not source.wholly_categorical
+        assert STACSource(uri=uri, assets=("scl",)).wholly_categorical
 
 
 def test_scale_and_offset_are_not_applied(write_item, write_asset):

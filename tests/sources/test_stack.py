@@ -8,13 +8,18 @@ from affine import Affine
 from pydantic import ValidationError
 from pyproj import Transformer
 
+from geoseg.classes import ClassMap
 from geoseg.errors import GridError, SourceError
 from geoseg.grid import Grid
+from geoseg.labels.sources import RasterLabels
 from geoseg.sources.array import ArraySource
 from geoseg.sources.base import Chip, RasterSource
 from geoseg.sources.geotiff import GeoTIFFSource
+from geoseg.sources.lmdb import LMDBSource
 from geoseg.sources.stack import StackSource
+from geoseg.sources.timestack import TimeStackSource
 from geoseg.sources.transformed import Transform
+from geoseg.sources.transforms import Reclass
 from geoseg.sources.warp import WarpedSource
 from geoseg.spec import uris_of
 from geoseg.window import Window
@@ -208,8 +213,46 @@ def test_numbers_of_classes_are_never_blended(write_raster):
         )
         chip = stack.read(stack.grid.whole)
         assert set(np.unique(chip.data[1])) == {0, 3}
-        assert not stack.categorical
-    assert StackSource(sources=(uri, uri)).categorical
+        assert stack.categorical
+        assert not stack.wholly_categorical
+    assert StackSource(sources=(uri, uri)).wholly_categorical
+
+
+@pytest.mark.parametrize("finer", [0.4, 1.0, 3.0])
+def test_a_stack_of_an_image_and_classes_is_not_blended_as_a_whole_either(finer):
+    classes = (RNG.random((1, 40, 52)) > 0.5).astype(np.uint8) * 9
+    grid = Grid(crs="EPSG:32619", transform=TARGET, height=40, width=52)
+    classified = ArraySource(data=classes, grid=grid, transforms=(Reclass(mapping={0: 0, 9: 9}),))
+    stack = StackSource(
+        sources=(ArraySource(data=numbers((2, 40, 52), np.uint8), grid=grid), classified)
+    )
+    place = TARGET @ Affine.translation(3.3, 2.6) @ Affine.scale(finer)
+    onto = Grid(crs="EPSG:32619", transform=place, height=11, width=12)
+    for source in (stack, TimeStackSource(sources=(stack,), times=("2020-01-01",))):
+        warped = WarpedSource(source=source, onto=onto)
+        chip = warped.read(onto.whole)
+        assert warped.plan.resampling == "nearest"
+        assert set(np.unique(chip.data[2][chip.valid])) == {0, 9}
+        with pytest.raises(SourceError, match="numbers of classes"):
+            WarpedSource(source=source, onto=onto, resampling="bilinear").check()
+
+
+def test_labels_from_a_stack_that_may_blend_are_refused():
+    mask = ArraySource(data=np.ones((5, 6), np.uint8), grid=Grid(height=5, width=6))
+    blended = WarpedSource(source=mask, onto=Grid(height=7, width=9), resampling="bilinear")
+    kept = WarpedSource(source=mask, onto=Grid(height=7, width=9), resampling="nearest")
+    classes = ClassMap.of("a", "b")
+    for make in (
+        lambda source: StackSource(sources=(source,)),
+        lambda source: TimeStackSource(sources=(source,), times=("2020-01-01",)),
+        lambda source: StackSource(sources=(StackSource(sources=(source,)),)),
+    ):
+        assert (RasterLabels(source=make(kept), classes=classes).source.grid.shape) == (7, 9)
+        with pytest.raises(ValidationError, match="makes up classes"):
+            RasterLabels(source=make(blended), classes=classes)
+    store = LMDBSource(uri="store", key="a", size=9, resampling="bilinear")
+    with pytest.raises(ValidationError, match="LMDBSource with resampling='bilinear'"):
+        RasterLabels(source=store, classes=classes)
 
 
 def test_each_source_may_have_its_own_kernel(write_raster):

@@ -9,11 +9,18 @@ from affine import Affine
 from pydantic import ValidationError
 
 from geoseg.errors import ConfigError, GridError, SourceError
+from geoseg.grid import Grid
+from geoseg.learner.facts import facts_of
+from geoseg.scene import Scene
 from geoseg.sources.array import ArraySource
 from geoseg.sources.base import Chip, RasterSource
 from geoseg.sources.geotiff import GeoTIFFSource
+from geoseg.sources.stack import StackSource
+from geoseg.sources.statistics import Statistics
 from geoseg.sources.timestack import TimeStackSource
 from geoseg.sources.transformed import Transform
+from geoseg.sources.transforms import MinMax, Percentile, Standardize
+from geoseg.sources.warp import WarpedSource
 from geoseg.spec import uris_of
 from geoseg.window import Window
 
@@ -253,3 +260,39 @@ def test_arrays_make_a_time_stack_too():
     assert chip.valid.all()
     np.testing.assert_array_equal(chip.data[:, 1, 1], [1, 0, 3])
     assert not stack.categorical
+
+
+def test_missing_dates_are_no_zeros_in_statistics():
+    grid = Grid(crs="EPSG:32619", transform=[10, 0, 5e5, 0, -10, 4e6], height=30, width=44)
+    rng = np.random.default_rng(4)
+    one, two = rng.integers(900, 1100, (2, 30, 44)).astype(np.uint16)
+    seen = np.zeros((30, 44), bool)
+    seen[:9, 5:21] = True
+    stack = TimeStackSource(
+        sources=(ArraySource(data=one, grid=grid), ArraySource(data=two, valid=seen, grid=grid)),
+        times=("2020-01-01", "2020-02-01"),
+        require="any",
+    )
+    both = StackSource(sources=(stack, ArraySource(data=one, grid=grid)))
+    for source, bands in ((stack, 2), (both, 3)):
+        expected = [one.ravel(), two[seen], one.ravel()][:bands]
+        found, extremes = Statistics.of(source), MinMax.of(source)
+        np.testing.assert_allclose(found.mean, [pixels.mean() for pixels in expected])
+        np.testing.assert_allclose(found.std, [pixels.std() for pixels in expected])
+        assert extremes.low == tuple(pixels.min() for pixels in expected)
+        percents = Percentile.of(source, lower=10, upper=75)
+        np.testing.assert_allclose(percents.low, [np.percentile(p, 10) for p in expected])
+        np.testing.assert_allclose(percents.high, [np.percentile(p, 75) for p in expected])
+    facts = facts_of([Scene(id="s", image=stack)])
+    np.testing.assert_allclose(facts.statistics.mean, [one.mean(), two[seen].mean()])
+
+
+def test_missing_dates_are_not_blended_or_transformed():
+    grid = Grid(crs="EPSG:32619", transform=[10, 0, 5e5, 0, -10, 4e6], height=3, width=4)
+    image = ArraySource(data=np.ones((3, 4), np.uint8), grid=grid)
+    dates = {"sources": (image, None), "times": ("2020-01-01", "2020-02-01"), "require": "any"}
+    onto = grid.model_copy(update={"height": 2, "transform": Affine(9, 0, 5e5, 0, -9, 4e6)})
+    with pytest.raises(SourceError, match="warp the source of each date"):
+        WarpedSource(source=TimeStackSource(**dates), onto=onto).read(onto.whole)
+    with pytest.raises(ValidationError, match="would take missing dates for pixels"):
+        TimeStackSource(**dates, transforms=(Standardize(mean=(1, 1), std=(1, 1)),))

@@ -92,11 +92,17 @@ def _polygons_only(frame: GeoDataFrame, name: str) -> GeoDataFrame:
     given = geometries_of(frame)
     polygons = polygon_parts(given)
     kept = ~shapely.is_empty(polygons)
+    if len(kept) and not kept.any():
+        kinds = ", ".join(sorted({geometry.geom_type for geometry in given}))
+        raise SourceError(
+            f"{name}: none of the {len(kept)} features on the grid is a polygon ({kinds}); make them "
+            "polygons with transforms=(Buffer(points_m=..., lines_m=...),)"
+        )
     if not kept.all():
         kinds = ", ".join(sorted({geometry.geom_type for geometry in given[~kept]}))
         warnings.warn(
             f"{name}: {int((~kept).sum())} of {len(kept)} features are no polygons ({kinds}) and are "
-            "left out; buffer them first",
+            "left out; buffer them first, with transforms=(Buffer(...),)",
             stacklevel=2,
         )
     return with_geometries(frame[kept], polygons[kept], crs=frame.crs)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import rasterio
 from rasterio.enums import MaskFlags
-from rasterio.errors import NotGeoreferencedWarning
 
+from geoseg.rasterpath import georeference_optional
 from geoseg.sources.files.rasterfile import RasterFile
 from geoseg.sources.files.remote import apart
 from geoseg.sources.handles import GDAL_ERRORS, open_raster
@@ -51,14 +50,13 @@ def _mask_has_overviews(dataset: Any, count: int) -> bool:
     if dataset.driver != "GTiff" or not dataset.files:
         return False
     name, *beside = dataset.files
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        if name + ".msk" in beside:
-            with rasterio.open(name + ".msk") as mask:
-                return len(mask.overviews(1)) == count
-        try:
+    try:
+        with georeference_optional():
+            if name + ".msk" in beside:
+                with rasterio.open(name + ".msk") as mask:
+                    return len(mask.overviews(1)) == count
             # Bands, mask and their overviews are a directory each.
             rasterio.open(f"GTIFF_DIR:{2 * (count + 1)}:{name}").close()
-        except GDAL_ERRORS:
-            return False
+    except GDAL_ERRORS:
+        return False
     return True

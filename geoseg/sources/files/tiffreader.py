@@ -22,7 +22,7 @@ from geoseg.sources.cache import Cache, remember, stamp
 from geoseg.sources.handles import decoding_thread_count
 from geoseg.window import Window
 
-_LIMIT_BYTES = 1 << 28
+TIFF_CACHE_BYTES = 1 << 28
 """Decoded tiles that a process keeps: two rows of tiles of a wide scene."""
 _JPEG = (6, 7, 33007, 34892)
 """Numbers of JPEG among the codecs of TIFF."""
@@ -32,7 +32,7 @@ _AS_THEY_ARE = ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE")
 _APART = 2
 """The planar configuration of bands that have tiles of their own."""
 
-_tiles = Cache(limit_bytes=_LIMIT_BYTES)
+_tiles = Cache(limit_bytes=TIFF_CACHE_BYTES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,8 @@ def read_tiff(uri: str, bands: Sequence[int], window: Window) -> NDArray[Any]:
             of = dict(zip(numbers, decoded, strict=True))
             for first, place in row:
                 part = place.intersection(window)
-                assert part is not None
+                if part is None:
+                    continue
                 source, target = part.relative_to(place).slices, part.relative_to(window).slices
                 for plane, band in zip(data, bands, strict=True):
                     number, i = tiff.number(first, band - 1)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import rasterio
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
 from geoseg.errors import StoreError
+from geoseg.rasterpath import georeference_optional
 from geoseg.sources.handles import GDAL_ERRORS
 
 _NO_TILE: tuple[type[Exception], ...] = (*GDAL_ERRORS, TypeError)
@@ -23,8 +22,7 @@ _NO_TILE: tuple[type[Exception], ...] = (*GDAL_ERRORS, TypeError)
 def codec() -> tuple[str, str]:
     """(compression, creation option of its level): ZSTD where this GDAL has it, else deflate."""
     try:
-        with MemoryFile() as memory, warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with MemoryFile() as memory, georeference_optional():
             memory.open(
                 driver="GTiff", width=1, height=1, count=1, dtype="uint8", compress="zstd"
             ).close()
@@ -45,10 +43,10 @@ def check_whole(path: Path, uri: str, *, trailer: int = 0) -> None:
         StoreError: The file ends too early.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as dataset:
-                end = max(_tile_ends(dataset))
+        with georeference_optional():
+            dataset = rasterio.open(path)
+        with dataset:
+            end = max(_tile_ends(dataset))
     except _NO_TILE as error:  # no header; no place given for a tile
         raise not_written(uri, error) from error
     size = path.stat().st_size

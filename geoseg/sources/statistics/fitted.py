@@ -6,20 +6,23 @@ import hashlib
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from geoseg import yamltext
 from geoseg.errors import ConfigError, SourceError
 from geoseg.outputs import local_path, refuse_inputs, written_whole
-from geoseg.sources.base import Chip, RasterSource, has_names, raster_source
+from geoseg.sources.base import RasterSource, has_names, raster_source
 from geoseg.sources.cache import stamp
 from geoseg.sources.handles import block_cache
 from geoseg.spec import Spec, uris_of
-from geoseg.window import sliding
+from geoseg.window import Window, sliding
 
 Source = RasterSource | str | os.PathLike[str]
 Sources = Source | Sequence[Source]
@@ -65,7 +68,19 @@ def listed_sources(sources: Sources) -> tuple[RasterSource, ...]:
     return found
 
 
-def blocks(source: RasterSource, *, thin: int = 1) -> Iterator[Chip]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Pixels that are measured together."""
+
+    window: Window
+    """Where, on the source's grid."""
+    data: NDArray[Any]
+    """(band, height, width)."""
+    measured: NDArray[np.bool_]
+    """(band, height, width): where each band counts."""
+
+
+def blocks(source: RasterSource, *, thin: int = 1) -> Iterator[Block]:
     """All pixels of a source once, in blocks of 256 rows and bounded memory.
 
     Args:
@@ -86,7 +101,8 @@ def blocks(source: RasterSource, *, thin: int = 1) -> Iterator[Chip]:
         for window in islice(windows, 0, None, thin):
             inside = window.intersection(grid.whole)
             if inside is not None:
-                yield source.read(inside)
+                chip, measured = source.read_measured(inside)
+                yield Block(inside, chip.data, measured)
 
 
 def kept(
@@ -178,3 +194,12 @@ def _load(path: Path, kind: type[S]) -> tuple[str, S]:
         return str(record["fingerprint"]), kind.model_validate(record["result"])
     except ValidationError as error:
         raise ConfigError(wrong.format(f" ({error.errors()[0]['msg']})")) from error
+
+
+def nothing_valid(band: str | None = None) -> SourceError:
+    """The error where there is nothing to measure, in one band or in all."""
+    where = "no valid pixel" if band is None else f"no valid pixel in band {band}"
+    return SourceError(
+        f"{where} to take statistics of; look at nodata and the AOI. A pixel is valid only where every "
+        "band that is read is: leave out bands that are empty, with bands=..."
+    )

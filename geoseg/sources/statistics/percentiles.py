@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import ConfigError, SourceError
-from geoseg.sources.base import Chip, RasterSource
-from geoseg.sources.statistics.fitted import blocks
+from geoseg.sources.base import RasterSource
+from geoseg.sources.statistics.fitted import Block, blocks, nothing_valid
 
 Keys = NDArray[np.unsignedinteger[Any]]
 Prefix = tuple[int, int]
@@ -32,15 +32,13 @@ def extremes_of(
     bands = len(sources[0].band_names)
     low, high = [math.inf] * bands, [-math.inf] * bands
     for source in sources:
-        for chip in blocks(source, thin=thin):
-            if not chip.valid.any():
-                continue
+        for block in blocks(source, thin=thin):
             for band in range(bands):
-                pixels = _measured(chip, band)
-                low[band] = min(low[band], pixels.min().item())
-                high[band] = max(high[band], pixels.max().item())
-    if math.isinf(low[0]):
-        raise _nothing_valid()
+                pixels = _measured(block, band)
+                if pixels.size:
+                    low[band] = min(low[band], pixels.min().item())
+                    high[band] = max(high[band], pixels.max().item())
+    _refuse_empty([math.isinf(value) for value in low], sources[0].band_names)
     return tuple(map(float, low)), tuple(map(float, high))
 
 
@@ -70,12 +68,10 @@ def percentiles_of(
     bits = max(8 * dtype.itemsize, _DIGIT)
     bands = range(len(sources[0].band_names))
     counts = _count(sources, {(band, 0) for band in bands}, dtype, bits - _DIGIT, thin)
-    total = int(counts[0, 0].sum())
-    if not total:
-        raise _nothing_valid()
-    places = [percent / 100 * (total - 1) for percent in percents]
-    ranks = sorted({rank for place in places for rank in (math.floor(place), math.ceil(place))})
-    found = {(band, rank): (0, rank) for band in bands for rank in ranks}
+    totals = [int(counts[band, 0].sum()) for band in bands]
+    _refuse_empty([not total for total in totals], sources[0].band_names)
+    places = {(b, p): p / 100 * (totals[b] - 1) for b in bands for p in percents}
+    found = {(b, rank): (0, rank) for (b, _), at in places.items() for rank in _around(at)}
     for shift in range(bits - _DIGIT, -1, -_DIGIT):
         if shift < bits - _DIGIT:
             prefixes = {(band, prefix) for (band, _), (prefix, _) in found.items()}
@@ -83,8 +79,8 @@ def percentiles_of(
         found = {key: _narrowed(counts[key[0], place[0]], *place) for key, place in found.items()}
     value = {key: _value(prefix, dtype) for key, (prefix, _) in found.items()}
     return [
-        tuple(_between(value[b, math.floor(p)], value[b, math.ceil(p)], p % 1) for b in bands)
-        for p in places
+        tuple(_between([value[b, rank] for rank in _around(at)], at % 1) for b, at in column)
+        for column in ([(b, places[b, p]) for b in bands] for p in percents)
     ]
 
 
@@ -99,9 +95,9 @@ def _count(
     counts = {prefix: np.zeros(1 << _DIGIT, np.int64) for prefix in prefixes}
     mask = (1 << min(_DIGIT, 8 * dtype.itemsize)) - 1
     for source in sources:
-        for chip in blocks(source, thin=thin):
+        for block in blocks(source, thin=thin):
             for band in {band for band, _ in prefixes}:
-                keys = _keys(_measured(chip, band).astype(dtype, copy=False))
+                keys = _keys(_measured(block, band).astype(dtype, copy=False))
                 for prefix in (prefix for at, prefix in prefixes if at == band):
                     # Shifting by all bits of a dtype is not defined: at first all keys have the prefix.
                     first = shift + _DIGIT >= 8 * keys.dtype.itemsize
@@ -143,13 +139,19 @@ def _value(key: int, dtype: np.dtype[Any]) -> float:
     return float(np.array([key], unsigned).view(dtype)[0])
 
 
-def _between(low: float, high: float, part: float) -> float:
+def _between(sides: list[float], part: float) -> float:
+    low, high = sides
     return low + (high - low) * part
 
 
-def _measured(chip: Chip, band: int) -> NDArray[Any]:
+def _around(place: float) -> tuple[int, int]:
+    """The ranks on both sides of a place between them."""
+    return math.floor(place), math.ceil(place)
+
+
+def _measured(block: Block, band: int) -> NDArray[Any]:
     """(pixel,) the valid pixels of a band."""
-    pixels: NDArray[Any] = chip.data[band][chip.valid]
+    pixels: NDArray[Any] = block.data[band][block.measured[band]]
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise SourceError(
             f"band {band + 1}: pixels that are said to be valid are NaN or infinite; mark them as not "
@@ -158,5 +160,7 @@ def _measured(chip: Chip, band: int) -> NDArray[Any]:
     return pixels
 
 
-def _nothing_valid() -> SourceError:
-    return SourceError("no valid pixel to take statistics of; look at nodata")
+def _refuse_empty(empty: list[bool], names: tuple[str, ...]) -> None:
+    """Raise where a band, or all of them, hold no valid pixel."""
+    if any(empty):
+        raise nothing_valid(None if all(empty) else names[empty.index(True)])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from geoseg.errors import SourceError
-from geoseg.sources.statistics.fitted import Sources, blocks, kept, listed_sources
+from geoseg.sources.statistics.fitted import Sources, blocks, kept, listed_sources, nothing_valid
 from geoseg.spec import Spec
 from geoseg.window import sliding
 
@@ -23,9 +23,9 @@ class Statistics(Spec):
     mean: tuple[float, ...]
     """One number a band."""
     std: tuple[float, ...]
-    """One number a band, of the population; 0 for a band of one value."""
+    """One number a band, of the population; 0 for a band of one value, or without a valid pixel."""
     count: int = Field(ge=0)
-    """Valid pixels that were seen."""
+    """Valid pixels that were seen, of the band with most."""
 
     @classmethod
     def of(cls, source: Sources, *, uri: str | None = None, thin: int = 1) -> Self:
@@ -44,8 +44,8 @@ class Statistics(Spec):
         def measured() -> Any:
             running = RunningStatistics(len(sources[0].band_names))
             for part in sources:
-                for chip in blocks(part, thin=thin):
-                    running.update(chip.data, chip.valid)
+                for block in blocks(part, thin=thin):
+                    running.update(block.data, block.measured)
             return cls.model_validate(running.result().model_dump())
 
         return kept(uri, cls, measured, sources=sources, options={"thin": thin})
@@ -56,7 +56,7 @@ class RunningStatistics:
 
     def __init__(self, bands: int) -> None:
         """Nothing is seen yet."""
-        self._count = 0
+        self._count = np.zeros(bands, np.int64)
         self._mean = np.zeros(bands)
         self._squares = np.zeros(bands)
 
@@ -65,7 +65,7 @@ class RunningStatistics:
 
         Args:
             data: (band, height, width).
-            valid: (height, width).
+            valid: (height, width), or (band, height, width) where bands differ.
 
         The memory is that of about 1 million pixels of one band, however large the block.
         The sums are joined as in Chan, Golub and LeVeque, "Algorithms for computing the sample
@@ -73,18 +73,17 @@ class RunningStatistics:
         """
         if not valid.size:
             return
-        for window in sliding((valid.shape[0], valid.shape[1]), _SIDE, edge="pad"):
-            inside = valid[window.slices]
-            count = int(np.count_nonzero(inside))
-            if not count:
-                continue
-            for band, plane in enumerate(data):
-                self._join(band, plane[window.slices][inside].astype(np.float64, copy=False))
-            self._count += count
+        measured = np.broadcast_to(valid, data.shape)
+        for window in sliding((data.shape[1], data.shape[2]), _SIDE, edge="pad"):
+            for band, (plane, inside) in enumerate(zip(data, measured, strict=True)):
+                pixels = plane[window.slices][inside[window.slices]]
+                if pixels.size:
+                    self._join(band, pixels.astype(np.float64, copy=False))
 
     def _join(self, band: int, pixels: NDArray[np.float64]) -> None:
         """Join the sums of a band with those of (pixel,) new ones, which are overwritten."""
-        count, seen = len(pixels), self._count
+        count, seen = len(pixels), int(self._count[band])
+        self._count[band] += count
         with np.errstate(over="ignore", invalid="ignore"):  # `result` refuses what is not finite
             mean = pixels.mean()
             pixels -= mean
@@ -99,9 +98,9 @@ class RunningStatistics:
         Raises:
             SourceError: No pixel was valid, or a valid one was NaN, infinite or too large for sums.
         """
-        if not self._count:
-            raise SourceError("no valid pixel to take statistics of; look at nodata and the AOI")
-        std = np.sqrt(self._squares / self._count)
+        if not self._count.any():
+            raise nothing_valid()
+        std = np.sqrt(self._squares / np.maximum(self._count, 1))
         wrong = np.flatnonzero(~np.isfinite(self._mean + std))
         if wrong.size:
             raise SourceError(
@@ -110,5 +109,5 @@ class RunningStatistics:
                 "too large; mark them as not valid, e.g. with nodata="
             )
         return Statistics(
-            mean=tuple(self._mean.tolist()), std=tuple(std.tolist()), count=self._count
+            mean=tuple(self._mean.tolist()), std=tuple(std.tolist()), count=int(self._count.max())
         )

@@ -120,7 +120,7 @@ def lay_out(
     table: TileTable,
     *,
     zoom: int | None,
-    overview: int | None,
+    zooms_lower: int | None,
     scheme: Scheme | None,
     use_bounds: bool,
 ) -> TileGrid:
@@ -129,7 +129,7 @@ def lay_out(
     Args:
         table: The file.
         zoom: None: the largest that there is.
-        overview: So many zooms lower, on the same ground.
+        zooms_lower: So many zooms lower, on the same ground.
         scheme: How rows are counted; None: as `place` finds.
         use_bounds: Whether bounds in the metadata choose pixels.
 
@@ -142,9 +142,9 @@ def lay_out(
     if placement.problem:
         raise SourceError(placement.problem)
     fine = _at_zoom(table, found, placement)
-    if overview is None:
+    if zooms_lower is None:
         return fine
-    return _on_same_ground(table, fine, find_zoom(table, fine.zoom - overview))
+    return _on_same_ground(table, fine, find_zoom(table, fine.zoom - zooms_lower))
 
 
 def find_zoom(table: TileTable, zoom: int | None) -> int:

@@ -101,7 +101,7 @@ class TileReport:
         lines = [
             f"{self.uri}: {self.tiles} tiles of {self.tile_size} px at zoom {self.zoom}",
             f"zooms: {zooms}; tiles is a {self.tables}",
-            f"format: {self.format} in the metadata, found {formats}; {self.decoded} decoded",
+            f"format: {self.format} in the metadata, found {formats}; {self.decoded} looked into",
             f"bounds: {self.bounds} in the metadata, tiles lie in {self.extent}; {rows}",
         ]
         if self.missing:
@@ -114,7 +114,7 @@ class TileReport:
 
 
 def report_on(
-    table: TileTable, placement: Placement, *, zoom: int, overview: int | None, decode: Decode
+    table: TileTable, placement: Placement, *, zoom: int, zooms_lower: int | None, decode: Decode
 ) -> TileReport:
     """Look over the tables, and over the tiles of one zoom as far as wanted.
 
@@ -122,10 +122,10 @@ def report_on(
         table: The file.
         placement: Where its tiles lie.
         zoom: The zoom asked for.
-        overview: So many zooms lower is what is read.
+        zooms_lower: So many zooms lower is what is read.
         decode: "all", "sample" (256 tiles, evenly spread) or "none".
     """
-    at = zoom - (overview or 0)
+    at = zoom - (zooms_lower or 0)
     size = tile_size(table.uri, at)
     if placement.problem:
         whole = all_tiles(table, at, size, placement.scheme)
@@ -133,7 +133,11 @@ def report_on(
     else:
         use_bounds = placement.crop is not None
         tiles = lay_out(
-            table, zoom=zoom, overview=overview, scheme=placement.scheme, use_bounds=use_bounds
+            table,
+            zoom=zoom,
+            zooms_lower=zooms_lower,
+            scheme=placement.scheme,
+            use_bounds=use_bounds,
         )
     missing, first = _missing(table, tiles)
     report = TileReport(
@@ -179,6 +183,18 @@ def bad_tiles(uri: str, zoom: int, *, most: int) -> tuple[Bad, ...]:
         nbytes=lambda found: 300 * len(found[0]),
     )
     return bad
+
+
+def tiles_there(uri: str, tiles: TileGrid) -> NDArray[np.bool_]:
+    """(row from the top, column) of the tiles under a grid: which of them the file holds."""
+    area = tiles.tiles
+    columns, rows = tile_places(uri, tiles.zoom).T
+    from_top = rows if tiles.scheme == "xyz" else (1 << tiles.zoom) - 1 - rows
+    inside = (from_top >= area.row) & (from_top < area.row_stop)
+    inside &= (columns >= area.col) & (columns < area.col_stop)
+    there = np.zeros(area.shape, bool)
+    there[from_top[inside] - area.row, columns[inside] - area.col] = True
+    return there
 
 
 def name_bad(bad: Bad, scheme: Scheme) -> str:

@@ -100,8 +100,8 @@ def tile_places(uri: str, zoom: int) -> NDArray[np.int64]:
 
 
 def _read_places(uri: str, zoom: int) -> NDArray[np.int64]:
-    pairs = np.array(ask(uri, _PLACES, (zoom,)), np.int64).reshape(-1, 2)
-    packed = np.unique(pairs[:, 0] << _DEEPEST | pairs[:, 1])
+    pairs = stream(uri, _PLACES, (zoom,))  # never all as Python objects: there may be millions
+    packed = np.unique(np.fromiter((x << _DEEPEST | y for x, y in pairs), np.int64))
     return np.stack([packed >> _DEEPEST, packed & ((1 << _DEEPEST) - 1)], axis=1)
 
 

@@ -55,6 +55,7 @@ def make_plan(
     resampling: str,
     overviews: bool,
     categorical: bool,
+    wholly: bool,
 ) -> WarpPlan:
     """Choose kernel and overview.
 
@@ -64,11 +65,12 @@ def make_plan(
         resampling: A kernel, or "auto".
         overviews: Whether one may be read.
         categorical: Whether "auto" may invent no value.
+        wholly: Whether it may take the most frequent value; else the nearest.
     """
     ratio = math.sqrt(sizes[0] * sizes[1])
     if resampling == "auto":
         still, averaged = CATEGORICAL_KERNELS if categorical else ("bilinear", "average")
-        resampling = averaged if ratio > _FINE else still
+        resampling = averaged if ratio > _FINE and categorical == wholly else still
     if overviews and resampling not in CATEGORICAL_KERNELS and ratio > _FINER:
         source = source.coarser(min(sizes) / _LEAST)
     return WarpPlan(resampling, source, ratio)
