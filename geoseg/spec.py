@@ -135,6 +135,10 @@ class Spec(BaseModel):
                 raise error.__cause__ from None
             raise
 
+    def uris_within(self) -> tuple[str, ...]:
+        """The files that the file of its `uri` names, if it is of a kind that does; see `files_of`."""
+        return ()
+
     @classmethod
     def from_yaml(cls, text_or_path: str | Path) -> Self:
         """The value written in a YAML text or file.
@@ -169,6 +173,23 @@ def uris_of(spec: Spec) -> tuple[str, ...]:
             elif name == "uri" and isinstance(part, str):
                 found.append(part)
     return tuple(found)
+
+
+def files_of(spec: Spec) -> tuple[str, ...]:
+    """Those of `uris_of`, and the files that these name in their turn, where a Spec can tell.
+
+    To tell, a Spec may read a file or ask a server; what cannot be read names nothing.
+    """
+    return tuple(dict.fromkeys((*uris_of(spec), *_named_within(spec))))
+
+
+def _named_within(spec: Spec) -> Iterator[str]:
+    yield from spec.uris_within()
+    for name in type(spec).model_fields:
+        value = getattr(spec, name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, Spec):
+                yield from _named_within(part)
 
 
 class Tagged(Spec):

@@ -151,7 +151,7 @@ UNTAGGED = [
     Grid(height=1, width=1),
     CLASSES,
     ClassInfo(id=3, name="off", color=(1, 2, 3)),
-    Statistics(mean=(1.5, math.inf), std=(0.0, 1e-300), count=3),
+    Statistics(mean=(1.5, -1e300), std=(0.0, 1e-300), count=3),
     Scene(id="s", image=Checkerboard(), labels=RasterLabels(source="l.tif"), aoi="a.gpkg"),
     Drawing(
         first=Circle(radius=2),

@@ -1,4 +1,4 @@
-"""geoseg info: what a bundle, a raster or an experiment is."""
+"""geoseg info: what a file is, whatever geoseg reads."""
 
 from __future__ import annotations
 
@@ -8,19 +8,28 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from geoseg.cli.options import AsJson, Debug
 from geoseg.cli.told import told_briefly
 
+if TYPE_CHECKING:
+    from geoseg.sources import RasterSource
+
 _INDENT = "  "
+_DECODED = 20_000
+"""Tiles that are all decoded; of more, a sample is."""
 
 
 def info(
     path: Annotated[
-        str, typer.Argument(metavar="PATH", help="A bundle, a raster or an experiment (YAML).")
+        str,
+        typer.Argument(
+            metavar="PATH",
+            help="A bundle, a raster, map tiles, a store of patches, a source or an experiment (YAML).",
+        ),
     ],
     as_json: AsJson = False,
     debug: Debug = False,
@@ -30,7 +39,8 @@ def info(
     A bundle: classes, bands, dtype, statistics, resolution and training. A raster: grid, what tells
     its place, bands and which of them are alpha (left out unless asked for by number), dtype, nodata,
     blocks, overviews, and classes if geoseg wrote it. Map tiles (.mbtiles): the same and what a look at
-    every tile found. An experiment: its scenes and options.
+    every tile found (of more than 20,000, at some). A store of patches, a source in YAML: bands, dtype
+    and grid. An experiment: its scenes and options.
     """
     with told_briefly(debug=debug, name=path):
         found = _describe(path)
@@ -40,7 +50,9 @@ def info(
 
 def _describe(path: str) -> dict[str, Any]:
     if path.lower().endswith((".yaml", ".yml")):
-        return _experiment(path)
+        return _source(path) if "type" in _keys(path) else _experiment(path)
+    if Path(path, "data.mdb").is_file():
+        return _store(path)
     if Path(path).is_file() and zipfile.is_zipfile(path):
         return _bundle(path)
     if path.lower().endswith(".mbtiles"):
@@ -92,7 +104,9 @@ def _tiles(path: str) -> dict[str, Any]:
     from geoseg.sources.mbtiles import MBTilesSource
 
     source = MBTilesSource(uri=path)
-    report = asdict(source.preflight())
+    # All tiles of a large pyramid would take minutes.
+    few = source.preflight(decode="none").tiles <= _DECODED
+    report = asdict(source.preflight(decode="all" if few else "sample"))
     described: dict[str, Any] = {"kind": "map tiles"}
     if not report["problems"]:
         grid = source.grid
@@ -103,6 +117,45 @@ def _tiles(path: str) -> dict[str, Any]:
             "dtype": source.dtype.name,
         }
     return described | {key: value for key, value in report.items() if key != "uri"}
+
+
+def _store(path: str) -> dict[str, Any]:
+    from geoseg.sources import LMDBSource, StoreReader
+
+    reader = StoreReader(path)
+    key = next(iter(reader.keys()), None)
+    described: dict[str, Any] = {"kind": "store", "patches": len(reader), "first": key}
+    if key is None:
+        return described
+    patch = LMDBSource(uri=path, key=key)
+    return described | _of_source(patch)
+
+
+def _source(path: str) -> dict[str, Any]:
+    from geoseg.sources import RasterSource
+
+    source = RasterSource.from_yaml(Path(path))
+    return {"kind": "source", **_of_source(source)}
+
+
+def _of_source(source: RasterSource) -> dict[str, Any]:
+    return {
+        "grid": source.grid.model_dump(mode="json"),
+        "resolution_m": source.grid.ground_resolution,
+        "bands": list(source.band_names),
+        "dtype": source.dtype.name,
+        "categorical": source.categorical,
+    }
+
+
+def _keys(path: str) -> Any:
+    from geoseg import yamltext
+
+    try:
+        found = yamltext.load(Path(path).read_text(encoding="utf-8"), name=path)
+    except (OSError, UnicodeDecodeError):
+        return ()  # told by what reads it for good
+    return found if isinstance(found, dict) else ()
 
 
 def _experiment(path: str) -> dict[str, Any]:

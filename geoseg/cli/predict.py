@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def predict(
     bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="The model (bundle.zip).")],
-    image: Annotated[str, typer.Argument(metavar="IMAGE", help="A raster file.")],
+    image: Annotated[
+        str, typer.Argument(metavar="IMAGE", help="A raster file, map tiles, or a source (YAML).")
+    ],
     out: Annotated[str, typer.Argument(metavar="OUT", help="The map to write (.tif).")],
     *,
     size: Annotated[

@@ -8,6 +8,7 @@ import rasterio
 from pyproj import Transformer
 
 from geoseg.grid import Grid
+from geoseg.sources.array import ArraySource
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.mbtiles import MBTilesSource
 from geoseg.sources.warp import WarpedSource
@@ -66,10 +67,14 @@ def test_the_grid_is_the_tile_matrix_to_a_hundredth_of_a_pixel(source):
     assert t.a == -t.e == resolution
 
 
-def test_a_nearest_warp_onto_the_geotiff_equals_pyproj_and_floor(data_folder, source):
+@pytest.mark.parametrize("crs", [None, "EPSG:32737"])
+def test_a_nearest_warp_onto_another_grid_equals_pyproj_and_floor(data_folder, source, crs):
     onto = GeoTIFFSource(uri=str(data_folder / "oam_buildings" / "zanzibar_a_z19.tif"))
+    if crs is not None:
+        grid = onto.grid.reprojected(crs, resolution=0.41)
+        onto = ArraySource(data=np.zeros(grid.shape, np.uint8), grid=grid)
     at = MBTilesSource(uri=source.uri, zoom=19)
-    warped = WarpedSource(source=at, onto=onto, resampling="nearest")
+    warped = WarpedSource(source=at, onto=onto.grid, resampling="nearest")
     chip = warped.read(onto.grid.whole)
     assert chip.valid.mean() > 0.9
     whole = at.read(at.grid.whole)

@@ -21,7 +21,8 @@ from geoseg.outputs import local_path, refuse_inputs, written_whole
 from geoseg.sources.base import RasterSource, has_names, raster_source
 from geoseg.sources.cache import stamp
 from geoseg.sources.handles import block_cache
-from geoseg.spec import Spec, uris_of
+from geoseg.sources.store.manifest import manifest_path
+from geoseg.spec import Spec, files_of
 from geoseg.window import Window, sliding
 
 Source = RasterSource | str | os.PathLike[str]
@@ -37,7 +38,11 @@ _MOST_CACHE = 512 << 20
 """Of blocks that GDAL keeps decoded."""
 _LOCK = "lock.mdb"
 """Changes with every reader of an LMDB store."""
-_KEYS = {"kind", "fingerprint", "result"}
+_BESIDE = (".aux.xml", ".msk", ".msk.ovr", ".ovr", ".aux", ".wld", "-wal")
+"""What follows the name of a file in those of others that tell of its pixels: GDAL's and SQLite's."""
+_IN_PLACE = (".aux", ".wld", ".prj")
+"""What stands there in place of its suffix."""
+_KEYS = {"kind", "fingerprint", "result", "hash"}
 
 
 def listed_sources(sources: Sources) -> tuple[RasterSource, ...]:
@@ -116,8 +121,10 @@ def kept(
     """The result of `make`, from its file where that is of the same sources in the same state.
 
     The file tells so by a hash of the sources' YAML text, of modification time and size of each local
-    file they name (of a folder, all files in it), and of the options. Remote files count by their uri
-    only, and what a file refers to in its turn, as a VRT does, not at all.
+    file they name (of a folder, all files in it; also of those beside it that tell of its pixels, such as
+    `.aux.xml`, `.msk`, `.ovr`, `-wal`), and of the options. Remote files count by their uri only, and what
+    a file refers to in its turn, as a VRT does, not at all. A second hash is of the result: one that was
+    changed is not taken.
 
     Args:
         uri: A YAML file; one that is not there is written. None: nothing is kept.
@@ -127,8 +134,8 @@ def kept(
         options: How.
 
     Raises:
-        ConfigError: The file holds something else, or is one of the sources'; or a source has no text,
-            such as an ArraySource.
+        ConfigError: The file holds something else, is damaged or was changed, or is one of the sources';
+            or a source has no text, such as an ArraySource.
         StoreError: The file cannot be written.
 
     Warns:
@@ -136,12 +143,13 @@ def kept(
     """
     if uri is None:
         return make()
-    refuse_inputs([uri], [name for source in sources for name in uris_of(source)])
+    refuse_inputs([uri], [name for source in sources for name in files_of(source)])
     fingerprint = _fingerprint(kind, sources, options)
     path = local_path(uri)
     if path.exists():
         before, result = _load(path, kind)
         if before == fingerprint:
+            _check_bands(uri, result, bands=len(sources[0].band_names))
             return result
         warnings.warn(
             f"{uri}: was measured on other files, or on these before they changed, or with other "
@@ -153,6 +161,7 @@ def kept(
         "kind": kind.__name__,
         "fingerprint": fingerprint,
         "result": result.model_dump(mode="json", by_alias=True),
+        "hash": _hash_of(result, fingerprint),
     }
     with written_whole(uri) as target:
         target.write_text(yamltext.dump(record), encoding="utf-8")
@@ -164,23 +173,45 @@ def _fingerprint(
 ) -> str:
     parts: list[Any] = [kind.__name__, sorted(options.items())]
     for source in sources:
-        parts += [source.to_yaml(), [_state(uri) for uri in uris_of(source)]]
+        parts += [source.to_yaml(), [_state(uri) for uri in files_of(source)]]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _hash_of(result: Spec, fingerprint: str) -> str:
+    """Tells whether what a file holds is what was measured."""
+    parts = [type(result).__name__, fingerprint, result.model_dump(mode="json", by_alias=True)]
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _state(uri: str) -> list[tuple[str, tuple[int, int] | None]]:
-    """The state of a file, or of those in a folder: a folder itself does not change with them."""
+    """The state of a file and those beside it, or of those in a folder, which itself stays as it is."""
     path = Path(uri)
-    if not path.is_dir():
-        return [(uri, stamp(uri))]
-    names = sorted(part.name for part in path.iterdir() if part.name != _LOCK)
-    return [(uri, None), *((name, stamp(str(path / name))) for name in names)]
+    if path.is_dir():
+        names = sorted(part.name for part in path.iterdir() if part.name != _LOCK)
+        return [(uri, None), *((name, stamp(str(path / name))) for name in names)]
+    found = [(uri, stamp(uri))]
+    # GDAL looks beside a link, SQLite and a store beside what it leads to.
+    for name in (uri, os.path.realpath(uri)) if path.is_file() else ():
+        states = [(Path(other).name, stamp(other)) for other in _beside(name)]
+        # SQLite makes and removes an empty `-wal` as it reads.
+        found += [(other, state) for other, state in states if state is not None and state[1]]
+    return found
+
+
+def _beside(uri: str) -> list[str]:
+    """The files that may lie beside one and tell of its pixels, or where these are."""
+    path = Path(uri)
+    suffix = path.suffix
+    world = (f"{suffix}w", f"{suffix[:2]}{suffix[-1:]}w") if suffix else ()  # .tifw and .tfw
+    in_place = [str(path.with_suffix(end)) for end in (*_IN_PLACE, *world)]
+    return [*(f"{uri}{end}" for end in _BESIDE), *in_place, manifest_path(uri)]
 
 
 def _load(path: Path, kind: type[S]) -> tuple[str, S]:
     """(fingerprint, result) of a file that `kept` wrote."""
     wrong = (
-        f"{path}: is there already, but holds no {kind.__name__} of geoseg{{}}; choose another name"
+        f"{path}: is there already, but holds no {kind.__name__} of geoseg{{}}; choose another name, or "
+        "delete it to measure anew"
     )
     try:
         record = yamltext.load(path.read_text(encoding="utf-8"), name=str(path))
@@ -191,9 +222,29 @@ def _load(path: Path, kind: type[S]) -> tuple[str, S]:
     if record["kind"] != kind.__name__:
         raise ConfigError(wrong.format(f" but {record['kind']}"))
     try:
-        return str(record["fingerprint"]), kind.model_validate(record["result"])
+        result = kind.model_validate(record["result"])
     except ValidationError as error:
-        raise ConfigError(wrong.format(f" ({error.errors()[0]['msg']})")) from error
+        first = error.errors()[0]
+        at = ".".join(map(str, ("result", *first["loc"])))
+        raise ConfigError(wrong.format(f" ({at}: {first['msg']})")) from error
+    fingerprint = str(record["fingerprint"])
+    if record["hash"] != _hash_of(result, fingerprint):
+        raise ConfigError(
+            f"{path}: was changed after it was measured, its numbers do not fit its hash; delete it to "
+            "measure anew, and give numbers of your own in the configuration"
+        )
+    return fingerprint, result
+
+
+def _check_bands(uri: str, result: Spec, *, bands: int) -> None:
+    """See that there is a number for each band; what a VRT refers to may have changed unnoticed."""
+    for name in type(result).model_fields:
+        value = getattr(result, name)
+        if isinstance(value, tuple) and len(value) != bands:
+            raise ConfigError(
+                f"{uri}: `{name}` has {len(value)} numbers, but the source has {bands} bands: a file that "
+                "it refers to has changed; delete it to measure anew"
+            )
 
 
 def nothing_valid(band: str | None = None) -> SourceError:

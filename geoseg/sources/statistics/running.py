@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import AllowInfNan, Field, model_validator
 
 from geoseg.errors import SourceError
 from geoseg.sources.statistics.fitted import Sources, blocks, kept, listed_sources, nothing_valid
@@ -16,16 +16,25 @@ from geoseg.window import sliding
 _SIDE = 1024
 """Pixels a side of what is worked on at once, so that wide blocks take no more memory than it does."""
 
+Finite = Annotated[float, AllowInfNan(False)]
+PerBand = Annotated[tuple[Finite, ...], Field(min_length=1)]
+Spreads = Annotated[tuple[Annotated[Finite, Field(ge=0)], ...], Field(min_length=1)]
+
 
 class Statistics(Spec):
     """Mean and standard deviation of each band over valid pixels, in the source's own units."""
 
-    mean: tuple[float, ...]
+    mean: PerBand
     """One number a band."""
-    std: tuple[float, ...]
+    std: Spreads
     """One number a band, of the population; 0 for a band of one value, or without a valid pixel."""
-    count: int = Field(ge=0)
+    count: int = Field(ge=1)
     """Valid pixels that were seen, of the band with most."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        same_length(self.mean, self.std, "mean", "std")
+        return self
 
     @classmethod
     def of(cls, source: Sources, *, uri: str | None = None, thin: int = 1) -> Self:
@@ -49,6 +58,18 @@ class Statistics(Spec):
             return cls.model_validate(running.result().model_dump())
 
         return kept(uri, cls, measured, sources=sources, options={"thin": thin})
+
+
+def same_length(one: tuple[float, ...], other: tuple[float, ...], *names: str) -> None:
+    """See that two fields tell of equally many bands.
+
+    Raises:
+        ValueError: They do not.
+    """
+    if len(one) != len(other):
+        raise ValueError(
+            f"{names[0]} has {len(one)} numbers and {names[1]} {len(other)}; give one a band"
+        )
 
 
 class RunningStatistics:

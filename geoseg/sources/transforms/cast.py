@@ -12,7 +12,7 @@ from geoseg.errors import SourceError
 from geoseg.sources.base import Chip
 from geoseg.sources.transformed import Transform
 from geoseg.sources.transforms.recode import told
-from geoseg.sources.transforms.scaling import Finite
+from geoseg.sources.statistics.running import Finite
 
 
 def _dtype_name(value: Any) -> Any:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AllowInfNan, Field, model_validator
+from pydantic import model_validator
 
 from geoseg.errors import ConfigError, SourceError
 from geoseg.sources.base import Chip
 from geoseg.sources.statistics import Statistics
 from geoseg.sources.statistics.fitted import Sources, kept, listed_sources
 from geoseg.sources.statistics.percentiles import extremes_of, percentiles_of
+from geoseg.sources.statistics.running import Finite, PerBand, Spreads, same_length
 from geoseg.sources.transformed import Transform
 
-Finite = Annotated[float, AllowInfNan(False)]
-PerBand = Annotated[tuple[Finite, ...], Field(min_length=1)]
 _FLOAT32 = np.dtype("float32")
 
 
@@ -50,12 +49,12 @@ class Standardize(ScaledTransform):
     type: Literal["standardize"] = "standardize"
     mean: PerBand
     """One number a band, in units of the pixels."""
-    std: Annotated[tuple[Annotated[Finite, Field(ge=0)], ...], Field(min_length=1)]
+    std: Spreads
     """One number a band."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        _same_length(self.mean, self.std, "mean", "std")
+        same_length(self.mean, self.std, "mean", "std")
         return self
 
     @classmethod
@@ -244,15 +243,8 @@ def _checked(transform: Transform, names: tuple[str, ...], expected: int) -> tup
     return names
 
 
-def _same_length(one: tuple[float, ...], other: tuple[float, ...], *names: str) -> None:
-    if len(one) != len(other):
-        raise ValueError(
-            f"{names[0]} has {len(one)} numbers and {names[1]} {len(other)}; give one a band"
-        )
-
-
 def _ordered(low: tuple[float, ...], high: tuple[float, ...]) -> None:
-    _same_length(low, high, "low", "high")
+    same_length(low, high, "low", "high")
     for band, (least, most) in enumerate(zip(low, high, strict=True)):
         if least > most:
             raise ValueError(f"band {band + 1}: low is {least}, above high, {most}")
