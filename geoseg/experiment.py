@@ -21,7 +21,7 @@ from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.learner.training import Prediction, Training
 from geoseg.outputs import local_path, refuse_inputs
 from geoseg.scene import Scene
-from geoseg.spec import Spec, Uri, uris_of
+from geoseg.spec import Spec, Uri, files_of
 from geoseg.window import Window, pair
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def run(experiment: Experiment) -> Results:
     folder = _writable(experiment.output)
     outputs = [folder / MAPS / f"{scene.id}.tif" for scene in experiment.test]
     outputs += [folder / name for name in (BUNDLE, SCORES, *KEPT)]
-    inputs = [uri for _, scene in experiment.scenes() for uri in uris_of(scene)]
+    inputs = [uri for _, scene in experiment.scenes() for uri in files_of(scene)]
     refuse_inputs(map(str, outputs), inputs)
     check(experiment)
     learner = Learner(experiment.classes, experiment.training)

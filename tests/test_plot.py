@@ -305,3 +305,30 @@ def test_pictures_leave_pyplot_alone():
     pytest.importorskip("matplotlib")
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("shape", [(1184, 256), (256, 1184), (300, 300)])
+def test_no_text_of_a_picture_sticks_out_of_it(shape):
+    pytest.importorskip("matplotlib")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    grid = Grid(
+        crs="EPSG:32619", transform=[320, 0, 5e5, 0, -320, 4e6], height=shape[0], width=shape[1]
+    )
+    image = ArraySource(data=np.ones((3, *shape), "uint8"), grid=grid)
+    ids = ArraySource(data=np.full((1, *shape), 2, "uint8"), grid=grid)
+    labels = RasterLabels(source=ids, classes=CLASSES)
+    plain = Scene(id="a_rather_long_NAME_of_a_scene_2019-07-31", image=image)
+    for scene in (plain, Scene(id="MMMM WWWW " * 4 + "s", image=image, labels=labels)):
+        figure = plot.scene(scene)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        width, height = canvas.get_width_height()
+        ax = figure.axes[0]
+        assert "".join(ax.title.get_text().split()) == "".join(f"{scene.id}: image".split())
+        for text in (ax.title, ax.xaxis.label):
+            box = text.get_window_extent()
+            assert box.x0 >= 0, text
+            assert box.y0 >= 0, text
+            assert box.x1 <= width, text
+            assert box.y1 <= height, text

@@ -20,7 +20,7 @@ from geoseg.labels.blend import Blend
 from geoseg.outputs import refuse_inputs
 from geoseg.scene import Scene
 from geoseg.sources.handles import block_cache
-from geoseg.spec import uris_of
+from geoseg.spec import files_of
 from geoseg.window import Size, Window, pair
 
 Model = Callable[[Tensor, Tensor], Tensor]
@@ -74,7 +74,7 @@ def predict(
         StoreError: The map cannot be written.
     """
     if store is not None:
-        refuse_inputs(uris_of(store), uris_of(scene))
+        refuse_inputs(files_of(store), files_of(scene))
     size = pair(size)
     step = (max(size[0] // 2, 1), max(size[1] // 2, 1)) if stride is None else pair(stride)
     windows = SlidingWindowGeoDataset([scene], size, step, normalize=False, labels=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 _SIDE = 4.0
 """Inches of a panel's longer side."""
+_NARROWEST = 2.0
+"""Inches of a panel's width at least."""
+_TITLE, _CAPTION = 12, 10
+"""Points of the letters above and below a panel, 72 to an inch."""
+_LINE = 0.2
+"""Inches of height of a line of them."""
 _LEGEND_INCHES = 2.6
 """Width of an entry of the legend, about."""
 _LEGEND_ROW = 0.25
@@ -50,7 +57,7 @@ def scene(scene: Scene, window: Window | None = None) -> Figure:
             ax.contour(mask, levels=[0.5], colors="#ff8c00", linewidths=1.5)
     if scene.labels is not None:
         _legend(figure, legend_of(scene.labels.class_map, errors=False))
-    axes[0].set_xlabel(_size_text(scene, view.window))
+    _caption(figure, axes, _size_text(scene, view.window))
     return figure
 
 
@@ -67,7 +74,7 @@ def comparison(scene: Scene, prediction: Labels) -> Figure:
     panels = panels_of(scene, prediction)
     figure, axes = _row_of(panels)
     _legend(figure, legend_of(prediction.classes, errors="errors" in panels))
-    axes[0].set_xlabel(_size_text(scene, extent_of(scene)))
+    _caption(figure, axes, _size_text(scene, extent_of(scene)))
     return figure
 
 
@@ -160,12 +167,37 @@ def _row_of(panels: Mapping[str, Any]) -> tuple[Figure, list[Axes]]:
     """Pictures of one size side by side, with their titles."""
     height, width = next(iter(panels.values())).shape[:2]
     inch = _SIDE / max(height, width)
-    figure = _figure(len(panels) * max(width * inch, 2.0), height * inch + 1.0)
+    wide = max(width * inch, _NARROWEST)
+    titles = [_wrapped(title, wide, size=_TITLE) for title in panels]
+    lines = max(title.count("\n") for title in titles)
+    figure = _figure(len(panels) * wide, height * inch + 1.0 + _LINE * lines)
     axes = list(figure.subplots(1, len(panels), squeeze=False)[0])
-    for ax, (title, panel) in zip(axes, panels.items(), strict=True):
+    for ax, title, panel in zip(axes, titles, panels.values(), strict=True):
         _show(ax, panel)
-        ax.set_title(title)
+        ax.set_title(title, fontsize=_TITLE)
     return figure, axes
+
+
+def _caption(figure: Figure, axes: Sequence[Axes], text: str) -> None:
+    """Write a text under the first panel, in as many lines as its width asks for."""
+    wrapped = _wrapped(text, figure.get_figwidth() / len(axes), size=_CAPTION)
+    figure.set_figheight(figure.get_figheight() + _LINE * wrapped.count("\n"))
+    axes[0].set_xlabel(wrapped, fontsize=_CAPTION)
+
+
+def _wrapped(text: str, inches: float, *, size: int) -> str:
+    """A text in lines that are no longer than a panel is wide: what sticks out is cut off."""
+    from matplotlib.textpath import TextPath
+
+    def too_long(lines: str) -> bool:
+        widths = [TextPath((0, 0), line, size=size).get_extents().x1 for line in lines.split("\n")]
+        return bool(max(widths) > 72 * inches - size)  # a letter's width is left empty
+
+    wrapped, letters = text, len(text)
+    while letters > 1 and too_long(wrapped):
+        letters -= 1
+        wrapped = textwrap.fill(text, letters)
+    return wrapped
 
 
 def _show(axes: Axes, panel: Any) -> None:

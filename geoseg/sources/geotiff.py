@@ -63,7 +63,8 @@ class GeoTIFFSource(TransformedSource):
     identity as its grid.
 
     A local file that changes on disk is read anew. Of a mosaic, a change of the first 16 files is
-    noticed at once, of the others when a window that meets them is read, or by `check`.
+    noticed at once, of the others when a window that meets them is read, or by `check`. Changes of files
+    beside it (`.msk`, `.aux.xml`, `.ovr`, world files) or named by a VRT are noticed by new processes only.
 
     `zip://a.zip!b.tif` and `/vsizip/a.zip/b.tif` are a file in an archive. Of what is remote, `https://`,
     `s3://`, `gs://`, `az://` or `/vsicurl/...`, only the blocks that a window meets are fetched. Changes
@@ -123,10 +124,13 @@ class GeoTIFFSource(TransformedSource):
     def coarser(self, most: float) -> GeoTIFFSource:
         """The coarsest overview whose pixels are at most `most` times as large; see RasterSource.
 
-        A source that names an overview gives itself, as does one read by tifffile; so does a mosaic
-        whose files have different overviews, or do not begin and end at pixels of them.
+        A source that names an overview gives itself, as does one read by tifffile, and one with
+        transforms that do not keep means; so does a mosaic whose files have different overviews, or do
+        not begin and end at pixels of them, and a file whose overviews would show or hide other pixels
+        (see `files.overviews.factors_of`).
         """
-        if self.overview is not None or self.reader == "tifffile" or most < _LEAST_FACTOR:
+        chosen = self.overview is not None or self.reader == "tifffile"
+        if chosen or not self.keeps_means or most < _LEAST_FACTOR:
             return self
         factors = self._overviews
         fitting = [i for i, factor in enumerate(factors) if 1 < factor <= most]

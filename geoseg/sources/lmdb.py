@@ -15,16 +15,19 @@ from geoseg.errors import SourceError
 from geoseg.grid import Grid, compose
 from geoseg.sources.base import Chip, fill_around
 from geoseg.sources.cache import remember
+from geoseg.sources.files.nodata import nodata_in
 from geoseg.sources.store.bands import (
     array_names,
     array_of,
     choose_bands,
     largest_size,
     patch_size,
+    shapes_and_dtypes,
 )
 from geoseg.sources.store.bandsize import bilinear_into, nearest_into
 from geoseg.sources.store.environments import DATA_FILE
-from geoseg.sources.store.manifest import MANIFEST, Patch, find_patch, manifest_path
+from geoseg.sources.store.manifest import MANIFEST, find_patch, manifest_path
+from geoseg.sources.store.patch import Patch
 from geoseg.sources.store.reader import StoreReader
 from geoseg.sources.store.safetensors_format import Layout, Tensor
 from geoseg.sources.transformed import TransformedSource
@@ -164,7 +167,9 @@ def _look_up(source: LMDBSource) -> _Facts:
     reader = StoreReader(source.uri)
     layout = reader.layout(source.key)
     patch = find_patch(manifest_path(reader.path), source.key)
-    wanted = source.bands if source.bands is not None else _all_bands(layout, patch, where)
+    if patch is not None:
+        _check_patch(patch, layout, where)
+    wanted = source.bands if source.bands is not None else _all_bands(layout, patch)
     planes = choose_bands(layout, wanted, where)
     kept = [np.dtype(np.uint8) if plane.dtype.kind == "b" else plane.dtype for plane in planes]
     return _Facts(
@@ -177,17 +182,30 @@ def _look_up(source: LMDBSource) -> _Facts:
     )
 
 
-def _all_bands(layout: Layout, patch: Patch | None, where: str) -> tuple[str, ...]:
-    """The names of all arrays, in the order in which they were given if that is known."""
+def _check_patch(patch: Patch, layout: Layout, where: str) -> None:
+    """See that the manifest tells of this value: what another tells would be a wrong place."""
+    if patch.bands is None:
+        return
     names = array_names(layout)
-    if patch is None or patch.bands is None:
-        return names
     if sorted(patch.bands) != sorted(names):
-        raise SourceError(
-            f"{where}: the manifest tells of the bands {', '.join(patch.bands)}, the store holds "
-            f"{', '.join(names)}; the manifest is of another store: remove it or write the store again"
-        )
-    return patch.bands
+        raise _of_another(where, "bands", ", ".join(patch.bands), ", ".join(names))
+    shapes, dtypes = shapes_and_dtypes(layout, patch.bands)
+    if patch.shapes not in (None, shapes):
+        raise _of_another(where, "shapes", patch.shapes, shapes)
+    if patch.dtypes not in (None, dtypes):
+        raise _of_another(where, "dtypes", patch.dtypes, dtypes)
+
+
+def _of_another(where: str, column: str, told: Any, held: Any) -> SourceError:
+    return SourceError(
+        f"{where}: the manifest tells of the {column} {told}, the store holds {held}; the manifest is "
+        "of another store: remove it or write the store again"
+    )
+
+
+def _all_bands(layout: Layout, patch: Patch | None) -> tuple[str, ...]:
+    """The names of all arrays, in the order in which they were given if that is known."""
+    return array_names(layout) if patch is None or patch.bands is None else patch.bands
 
 
 def _nodata_of(
@@ -223,17 +241,8 @@ def _measured(band: NDArray[Any], missing: float | None) -> NDArray[np.bool_] | 
     found: NDArray[np.bool_] | None = None
     if band.dtype.kind in "fc":
         found = np.isfinite(band)
-    if missing is not None and _can_hold(band.dtype, missing):
-        told = band != band.dtype.type(missing)
+    marked = None if missing is None else nodata_in(band.dtype, missing)
+    if marked is not None:
+        told = band != marked
         found = told if found is None else found & told
     return found
-
-
-def _can_hold(dtype: np.dtype[Any], number: float) -> bool:
-    """Whether a band of this dtype can hold the number: -9999 in bytes marks nothing."""
-    if not np.isfinite(number) or dtype.kind == "b":
-        return False  # NaN and infinity are never valid anyway
-    if dtype.kind in "fc":
-        return abs(number) <= float(np.finfo(dtype).max)
-    limits = np.iinfo(dtype)
-    return float(number).is_integer() and limits.min <= number <= limits.max

@@ -18,7 +18,15 @@ from geoseg.sources.base import Chip, fill_around
 from geoseg.sources.cache import Cache, remember
 from geoseg.sources.tiles.database import State, files_of, state_of
 from geoseg.sources.tiles.image import BadTileError, TileImage, decode
-from geoseg.sources.tiles.placement import Scheme, TileGrid, find_zoom, flip, lay_out, place
+from geoseg.sources.tiles.placement import (
+    Placement,
+    Scheme,
+    TileGrid,
+    find_zoom,
+    flip,
+    lay_out,
+    place,
+)
 from geoseg.sources.tiles.report import (
     Bad,
     Decode,
@@ -75,7 +83,8 @@ class MBTilesSource(TransformedSource):
     """What to do about a tile that cannot be decoded: an error, or not valid with or without a warning."""
     scheme: Scheme | None = None
     """Rows are stored counted from the bottom ("tms") or from the top ("xyz"); None: as MBTiles says from
-    the bottom, with an error where bounds or metadata speak against it."""
+    the bottom, with an error where bounds, center or scheme in the metadata speak against it, and a
+    warning of `check` where nothing tells."""
     use_bounds: bool = True
     """Let the bounds in the metadata choose pixels; False: whole tiles, whatever the bounds say."""
     zooms_lower: Annotated[int, Field(ge=1, le=30)] | None = None
@@ -100,10 +109,10 @@ class MBTilesSource(TransformedSource):
         """The same ground at the lowest zoom that is fine enough; see RasterSource.
 
         A zoom is left out where a tile lacks the one that covers it there. A source that names a zoom
-        or a `nodata_color` gives itself.
+        or a `nodata_color` gives itself, as does one with transforms that do not keep means.
         """
         chosen = (self.zoom, self.zooms_lower, self.nodata_color) != (None, None, None)
-        if chosen or most < 2:  # noqa: PLR2004
+        if chosen or not self.keeps_means or most < 2:  # noqa: PLR2004
             return self
         fitting = [steps for steps in self._steps_down if 1 << steps <= most]
         return self.model_copy(update={"zooms_lower": fitting[-1]}) if fitting else self
@@ -120,7 +129,7 @@ class MBTilesSource(TransformedSource):
             SourceError: The file is no MBTiles of pictures, or has no such zoom.
         """
         table = tile_table(self.uri)
-        placement = place(table, scheme=self.scheme, use_bounds=self.use_bounds)
+        placement = self._placement
         zoom = find_zoom(table, self.zoom)
         if self.zooms_lower is not None:
             find_zoom(table, zoom - self.zooms_lower)
@@ -130,9 +139,11 @@ class MBTilesSource(TransformedSource):
         """Place the tiles, and decode those of the zoom unless bad ones are ignored; see RasterSource.
 
         Of more than 20,000 tiles so many are decoded, evenly spread, and that is logged; `preflight`
-        decodes them all.
+        decodes them all. Warns where nothing tells which way rows count.
         """
         tiles, _ = self._laid_out
+        for doubt in self._placement.doubts:
+            warnings.warn(f"{self.uri}: {doubt}", stacklevel=2)
         if self.on_bad_tile != "ignore":
             bad = bad_tiles(self.uri, tiles.zoom, most=_CHECKED)
             self._complain(bad)
@@ -166,6 +177,10 @@ class MBTilesSource(TransformedSource):
         return fill_around(
             window, grid, len(_BANDS), self.own_dtype, lambda part: self._read_inside(part, tiles)
         )
+
+    @property
+    def _placement(self) -> Placement:
+        return place(tile_table(self.uri), scheme=self.scheme, use_bounds=self.use_bounds)
 
     @property
     def _laid_out(self) -> tuple[TileGrid, Grid]:

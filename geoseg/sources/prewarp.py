@@ -23,7 +23,7 @@ from geoseg.sources.files.wholetiff import check_whole, codec, not_written
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.handles import GDAL_ERRORS, block_cache
 from geoseg.sources.warp import WarpedSource
-from geoseg.spec import uris_of
+from geoseg.spec import files_of
 from geoseg.window import Window, sliding
 
 _TILE = 256
@@ -74,7 +74,7 @@ def materialize(
     if grid is not None:
         onto = grid if isinstance(grid, Grid) else raster_source(grid)
         source = WarpedSource(source=source, onto=onto, resampling=resampling)
-    refuse_inputs([uri], uris_of(source))
+    refuse_inputs([uri], files_of(source))
     source.check()
     _check_dtype(source)
     # The cache is bounded from before the file is opened until it is closed.

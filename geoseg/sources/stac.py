@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from geoseg.errors import SourceError
+from geoseg.errors import ConfigError, SourceError
 from geoseg.grid import Grid
 from geoseg.sources.base import Chip, RasterSource, has_names
 from geoseg.sources.cache import remember
@@ -19,7 +19,8 @@ from geoseg.sources.files.remote import apart
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.handles import open_raster
 from geoseg.sources.stack import StackSource
-from geoseg.sources.stacks.stacitem import StacAsset, StacBand, StacItem, read_item
+from geoseg.sources.stacks.stacasset import StacAsset, StacBand
+from geoseg.sources.stacks.stacitem import StacItem, read_item
 from geoseg.sources.stacks.together import Kernel, told_apart
 from geoseg.sources.transformed import TransformedSource
 from geoseg.spec import Uri
@@ -121,6 +122,13 @@ class STACSource(TransformedSource):
                     f"{asset.href} has {len(file.bands)}; their names in the item are not used",
                     stacklevel=2,
                 )
+
+    def uris_within(self) -> tuple[str, ...]:
+        """The files of the assets; none where the item cannot be read."""
+        try:
+            return tuple(asset.href for asset in _chosen(self, read_item(self.uri)))
+        except (SourceError, ConfigError):
+            return ()
 
     @property
     def _stack(self) -> StackSource:

@@ -149,6 +149,8 @@ class StackSource(TransformedSource):
 
         Sources with an overview on the same lattice are read there, the others warped onto it.
         """
+        if not self.keeps_means:
+            return self
         found = coarser_together(self.sources, like=self.like, kernels=self._kernels, most=most)
         if found is None:
             return self

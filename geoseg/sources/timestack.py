@@ -233,6 +233,8 @@ class TimeStackSource(TransformedSource):
 
     def coarser(self, most: float) -> RasterSource:
         """The stack at the overview of the date whose grid it has; see StackSource."""
+        if not self.keeps_means:
+            return self
         numbers = [i for i, source in enumerate(self.sources) if source is not None]
         found = coarser_together(
             [source for _, source in self._dated],

@@ -58,6 +58,15 @@ class Transform(Tagged):
         """The dtype that comes out, from the one that goes in."""
         return dtype
 
+    @property
+    def keeps_means(self) -> bool:
+        """Whether the mean of changed pixels is the changed mean, and none becomes valid or invalid.
+
+        Only then may an overview, whose pixels are means of those in the file, be changed in place of
+        the pixels. True for `a x + b` of each band with no rounding or clipping; not known of others.
+        """
+        return False
+
     def categorical_of(self, categorical: bool) -> bool:
         """Whether what comes out are numbers of classes, from whether those were that go in."""
         return categorical
@@ -140,6 +149,11 @@ class TransformedSource(RasterSource):
         for transform in self.transforms:
             made_classes = transform.categorical_of(made_classes)
         return self.own_blended and not made_classes
+
+    @property
+    def keeps_means(self) -> bool:
+        """Whether the transforms do, so that they may be done to an overview."""
+        return all(transform.keeps_means for transform in self.transforms)
 
     def read(self, window: Window) -> Chip:
         """The pixels of a window, transformed; see RasterSource.

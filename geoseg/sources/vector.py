@@ -52,7 +52,8 @@ class FileVectorSource(TransformedVectorSource):
     def read(self, bounds: Bounds | None = None, crs: Any = None) -> GeoDataFrame:
         """The features in file order; the index counts the features that `where` left. See VectorSource.
 
-        Transforms are done, but for those in pixels.
+        Transforms are done, but for those in pixels (`Buffer(..._px)`, `Shift(..._px)`): without a grid
+        they do nothing here, and are done where labels or an AOI bring the features onto one.
         """
         frame = remember(
             ("features", self), lambda: _load(self), files=self.files, nbytes=frame_bytes
@@ -116,7 +117,8 @@ class FrameSource(TransformedVectorSource):
     def read(self, bounds: Bounds | None = None, crs: Any = None) -> GeoDataFrame:
         """The features in the frame's order, with its index; see VectorSource.
 
-        Transforms are done, but for those in pixels.
+        Transforms are done, but for those in pixels (`Buffer(..._px)`, `Shift(..._px)`): without a grid
+        they do nothing here, and are done where labels or an AOI bring the features onto one.
         """
         frame = self.frame
         if len(self.transforms) > len(pixel_transforms(self)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from typing import Annotated, Any, Literal, Self
 
@@ -24,12 +25,13 @@ from geoseg.sources.warping.plan import (
     make_plan,
     measure,
     meet,
+    place_around,
 )
 from geoseg.sources.warping.seam import read_round
 from geoseg.window import Window
 
-_REACH, _MARGIN = 3, 16
-"""Source pixels around a window that a kernel may look at, and parts of its side for what bends."""
+_REACH = 3
+"""Source pixels around a window that a kernel may look at; GDAL's, which widen, as many of the target."""
 _COARSE = 0.5
 """Source pixels along a target pixel below which `check` warns."""
 
@@ -73,7 +75,10 @@ class WarpedSource(TransformedSource):
 
     Where the source is more than four times finer than the target, auto, bilinear, cubic and average
     read an overview that is two to four times finer, or the next finer one there is. `plan` tells kernel
-    and overview; the log "geoseg" notes them once, at level INFO.
+    and overview; the log "geoseg" notes them once, at level INFO. Overviews are trusted to be averages,
+    as `gdaladdo -r average` makes them: those of a plain `gdaladdo` hold the nearest pixel only, which no
+    file tells. `overviews="none"` reads none. Nor are any read that would show or hide pixels, or whose
+    source has transforms that do not keep means (`Transform.keeps_means`).
 
     A source that goes round the Earth (degrees, Mercator) goes on past its first and last column; one of
     0..360 degrees, or across the antimeridian, is found from both sides.
@@ -189,21 +194,18 @@ class WarpedSource(TransformedSource):
         return self.source.cache_bytes
 
     def surely_empty(self, window: Window) -> bool:
-        """Whether the source is, all around; see RasterSource."""
-        source = self.source.grid
+        """Whether what is read of the source is, all around; see RasterSource."""
+        part = window.intersection(self.grid.whole)
+        if part is None:
+            return True
         try:
-            there = source.window(self.grid.window_bounds(window), self.grid.crs)
-        except GridError:  # it has no place in the source's CRS, which reading will tell
+            plan = self.plan
+            pixels = self._pixel_map(plan.grid)
+        except (GridError, SourceError):  # reading will tell
             return False
-        margin = _REACH + max(there.shape) // _MARGIN
-        return self.source.surely_empty(
-            Window(
-                there.row - margin,
-                there.col - margin,
-                there.height + 2 * margin,
-                there.width + 2 * margin,
-            )
-        )
+        finer = plan.ratio if self.method == "gdal" else 1.0
+        there = place_around(pixels, part, reach=math.ceil(_REACH * max(finer, 1.0)))
+        return there is not None and plan.source.surely_empty(there)
 
     def read_own(self, window: Window) -> Chip:
         """The pixels of a window of the target grid; see RasterSource.
@@ -218,7 +220,7 @@ class WarpedSource(TransformedSource):
         return fill_around(window, self.grid, count, self.own_dtype, self._read_inside)
 
     def check(self) -> None:
-        """Check both sides and their CRSs.
+        """Check both sides, their CRSs, and the overview that is read.
 
         Warns where the source lies nowhere on the target, or is more than twice as coarse.
         """
@@ -226,6 +228,8 @@ class WarpedSource(TransformedSource):
         if isinstance(self.onto, RasterSource):
             self.onto.check()
         plan = self.plan
+        if plan.source != self.source:
+            plan.source.check()  # an overview may be damaged where the full resolution is not
         super().check()
         source, target = self.source.grid, self.grid
         if not meet(self._pixel_map(source), source, target):

@@ -1,5 +1,6 @@
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,7 @@ PATCH = {
     name: RANDOM.integers(1, 9999, size).astype("uint16")
     for name, size in [("B10", (12, 20)), ("B2", (12, 20)), ("B8A", (6, 10)), ("B1", (3, 5))]
 }
+ALL = ["B1", "B2", "B8A", "B10"]
 windows = st.builds(
     Window, st.integers(-9, 15), st.integers(-9, 23), st.integers(1, 25), st.integers(1, 30)
 )
@@ -234,6 +236,15 @@ def test_nodata_that_the_dtype_cannot_hold_marks_nothing(tmp_path, number):
     assert whole(LMDBSource(uri=uri, key="a")).valid.all()
 
 
+@pytest.mark.parametrize(("dtype", "digits"), [("f4", 15), ("f4", 17), ("f8", 17), ("f2", 6)])
+def test_the_largest_number_of_a_dtype_marks_as_people_write_it(tmp_path, dtype, digits):
+    lowest = np.finfo(dtype).min
+    data = np.array([[1, lowest, np.nextafter(lowest, np.array(0, dtype))]], dtype)
+    uri = told(tmp_path / "s", {"x": data}, nodata=float(f"{float(lowest):.{digits}g}"))
+
+    assert whole(LMDBSource(uri=uri, key="a")).valid.tolist() == [[True, False, True]]
+
+
 def test_nodata_does_not_bleed_into_its_neighbours(tmp_path):
     coarse = np.full((3, 4), 100, "uint16")
     coarse[1, 2] = 65535
@@ -303,13 +314,50 @@ def test_a_manifest_that_tells_less_is_enough(tmp_path):
         ({"transform": [[0.0] * 6]}, "the manifest's CRS and transform are no grid"),
         ({"transform": [list(GRID.transform[:6])], "crs": ["EPSG:x"]}, "are no grid"),
         ({"nodata": [[0.0]]}, "expected a number"),
+        ({"bands": [ALL], "nodata": [["0", "0", "0", "0"]]}, r"'a': the column `nodata` is \['0'"),
+        ({"bands": [ALL], "nodata": [[True] * 4]}, "column `nodata` is .*True"),
+        ({"bands": [ALL], "nodata": ["four"]}, "column `nodata` is 'four'"),
+        ({"bands": [[1, 2, 3, 4]]}, r"column `bands` is \[1, 2, 3, 4\], expected names"),
+        ({"bands": ["B10"]}, "column `bands` is 'B10', expected names"),
+        ({"bands": [["B1", "B1"]]}, "expected each name once"),
+        ({"transform": [["1"] * 6]}, "column `transform` is .*expected 6 numbers"),
+        ({"transform": [[np.nan] * 6]}, "column `transform` is .*expected 6 numbers"),
+        ({"crs": [4326]}, "column `crs` is 4326, expected text"),
+        ({"bands": [ALL], "shapes": [["12x20"] * 4]}, "column `shapes` is"),
+        ({"bands": [ALL], "dtypes": [[16] * 4]}, "column `dtypes` is"),
+        ({"key": [7]}, "column `key` is int64, expected text"),
     ],
 )
 def test_a_manifest_that_makes_no_sense_is_an_error(tmp_path, columns, text):
     uri = plain(tmp_path / "s", {"a": PATCH})
     pq.write_table(pa.table({"key": ["a"], **columns}), f"{uri}/manifest.parquet")
-    with pytest.raises(SourceError, match=text):
+    with pytest.raises(SourceError, match=text) as told:
         LMDBSource(uri=uri, key="a").check()
+    assert uri in str(told.value)
+
+
+@pytest.mark.parametrize("bands", [None, ("B2",)])
+@pytest.mark.parametrize(
+    ("other", "text"),
+    [
+        (
+            {**PATCH, "B1": np.ones((6, 10), "uint16")},
+            r"shapes .*\(3, 5\)\), the store holds .*\(6, 10\)\)",
+        ),
+        (
+            {**PATCH, "B1": np.ones((3, 5), "f4")},
+            r"dtypes .*'uint16'\), the store holds .*'float32'\)",
+        ),
+        ({"B2": PATCH["B2"]}, "bands B10, B2, B8A, B1, the store holds B2"),
+    ],
+)
+def test_the_manifest_of_another_store_is_refused(tmp_path, other, text, bands):
+    made, found = told(tmp_path / "s", PATCH, grid=GRID), plain(tmp_path / "t", {"a": other})
+    shutil.copy(f"{made}/manifest.parquet", found)
+    with pytest.raises(
+        SourceError, match=rf"t: a: the manifest tells of the {text}; .*another store"
+    ):
+        LMDBSource(uri=found, key="a", bands=bands).check()
 
 
 # As a Spec

@@ -12,11 +12,13 @@ from contextlib import closing
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Dataset
 
 from geoseg.errors import SourceError
+from geoseg.grid import Grid
 from geoseg.sampling import RandomWindows
 from geoseg.scene import Scene
 from geoseg.sources import RasterSource, mbtiles
@@ -490,7 +492,8 @@ def test_it_is_known_without_decoding_where_no_tile_is(tmp_path, monkeypatch):
 
 
 def test_random_windows_of_a_sparse_pyramid_hold_pixels(tmp_path):
-    blobs = {(9, 300 + 7 * i, 200 + 5 * i): png(seed=i) for i in range(4)}
+    # A window in ten meets a tile; of 32 tries all fail once in thirty times.
+    blobs = {(9, 300 + 2 * i, 200 + 2 * i): png(seed=i) for i in range(4)}
     source = MBTilesSource(uri=write_tiles(tmp_path / "sparse.mbtiles", blobs))
     onto = source.grid.reprojected("EPSG:4326")
     for image in (source, WarpedSource(source=source, onto=onto)):
@@ -500,3 +503,48 @@ def test_random_windows_of_a_sparse_pyramid_hold_pixels(tmp_path):
         assert np.mean(held) > 0.9
         one_by_one = [windows.draw(i, epoch=1) for i in range(40)]
         assert one_by_one == [(scene, Window(*box)) for scene, *box in drawn.tolist()]
+
+
+@pytest.mark.parametrize("zooms_to_go", [0, 3])
+def test_a_warped_pyramid_is_surely_empty_where_no_pixel_comes_of_it_and_hardly_less(
+    tmp_path, zooms_to_go
+):
+    blobs = {(9, 300 + 2 * i, 200 + 2 * i): png(seed=i) for i in range(4)}
+    lower = {(9 - z, x >> z, y >> z) for z in range(1, zooms_to_go + 1) for _, x, y in blobs}
+    blobs |= {place: png(seed=1) for place in lower}
+    source = MBTilesSource(uri=write_tiles(tmp_path / "sparse.mbtiles", blobs))
+    pixel = 0.0026 * (1 if zooms_to_go == 0 else 17)
+    onto = source.grid.reprojected("EPSG:4326", resolution=pixel)
+    for method in ("exact", "gdal"):
+        warped = WarpedSource(source=source, onto=onto, method=method)
+        assert (warped.plan.source == source) == (zooms_to_go == 0)
+        valid = warped.read(onto.whole).valid
+        rng = np.random.default_rng(3)
+        told, found = [], []
+        for size in (1, 7, 32) * 200:
+            row, col = (int(rng.integers(-5, side)) for side in onto.shape)
+            window = Window(row, col, size, size)
+            told.append(warped.surely_empty(window))
+            part = window.intersection(onto.whole)
+            found.append(part is None or not valid[part.slices].any())
+        told, found = np.array(told), np.array(found)
+        assert not (told & ~found).any()
+        assert (found & ~told).mean() < (0.01 if zooms_to_go == 0 else 0.12)
+
+
+def test_a_pyramid_found_from_the_other_side_of_the_antimeridian_is_not_surely_empty(tmp_path):
+    blobs = {(6, column, 30): png(seed=column) for column in (0, 1, 60)}
+    source = MBTilesSource(uri=write_tiles(tmp_path / "pacific.mbtiles", blobs))
+    step = 2 * HALF / 2**14
+    east = Grid(
+        crs="EPSG:3857",
+        transform=Affine(step, 0, HALF - 500.5 * step, 0, -step, source.grid.bounds[3]),
+        height=256,
+        width=1000,
+    )
+    warped = WarpedSource(source=source, onto=east)
+    valid = warped.read(east.whole).valid
+    assert valid[:, 505:900].all()
+    for col in range(0, 968, 32):
+        window = Window(100, col, 32, 32)
+        assert not (warped.surely_empty(window) and valid[window.slices].any())

@@ -5,24 +5,29 @@ from __future__ import annotations
 import gzip
 import os
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
 import warnings
+import zlib
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoseg.errors import SourceError
+from geoseg.grid import Grid
 from geoseg.sources import mbtiles
 from geoseg.sources.mbtiles import MBTilesSource
 from geoseg.sources.tiles import database as tilefile
 from geoseg.sources.tiles.image import BadTileError, decode, size_of
+from geoseg.sources.warp import WarpedSource
 from geoseg.window import Window
 from tests.sources.tilemaking import (
     change,
@@ -111,7 +116,7 @@ def test_of_each_bad_tile_it_is_warned_once(tmp_path):
 
 def test_many_bad_tiles_are_one_warning_with_their_number(tmp_path):
     blobs = {(ZOOM, COLUMN + x, ROW + 20): b"x" for x in range(15)}
-    uri = good(tmp_path, {**BLOBS, **blobs}, bounds="none")
+    uri = good(tmp_path, {**BLOBS, **blobs}, bounds="none", scheme="tms")
     source = MBTilesSource(uri=uri, on_bad_tile="warn")
     with pytest.warns(UserWarning, match="15 tiles cannot be decoded.* and 5 more") as caught:
         source.check()
@@ -279,6 +284,111 @@ def test_the_way_rows_count_is_found_wherever_the_tiles_lie(zoom, data):
         assert bool(found.problem) == (scheme == "xyz" and not symmetric)
 
 
+def test_the_center_tells_which_way_rows_count_where_bounds_do_not(tmp_path):
+    left, bottom, right, top = BOUNDS
+    for center in (f"{(left + right) / 2},{(bottom + top) / 2},{ZOOM}", f"{left},{top},3"):
+        world = {"bounds": "-180,-85.0511,180,85.0511", "center": center}
+        right_way = MBTilesSource(uri=good(tmp_path, name="tms.mbtiles", **world))
+        wrong = good(tmp_path, from_top(BLOBS), name="xyz.mbtiles", **world)
+        right_way.check()
+        assert right_way.preflight().scheme == "tms"
+        with pytest.raises(SourceError, match=r"count from the top .* hold the center"):
+            MBTilesSource(uri=wrong).check()
+        repaired = MBTilesSource(uri=wrong, scheme="xyz")
+        repaired.check()
+        assert repaired.grid == right_way.grid
+        for file in tmp_path.iterdir():
+            file.unlink()
+    bounded = good(tmp_path, name="b.mbtiles", center="-70,30")  # a center elsewhere tells nothing
+    MBTilesSource(uri=bounded).check()
+
+
+@pytest.mark.parametrize("center", ["0,0,3", "here", "nan,nan"])
+def test_it_is_warned_of_where_nothing_tells_which_way_rows_count(tmp_path, center):
+    world = {"bounds": "-180,-85.0511,180,85.0511", "center": center}
+    source = MBTilesSource(uri=good(tmp_path, **world))
+    text = r"nothing tells which way tile rows count.*give scheme='tms' or scheme='xyz'"
+    with pytest.warns(UserWarning, match=text):
+        source.check()
+    assert any("nothing tells which way" in note for note in source.preflight().notes)
+    MBTilesSource(uri=source.uri, scheme="tms").check()
+    MBTilesSource(uri=good(tmp_path, name="said.mbtiles", scheme="tms", **world)).check()
+    middle = {(3, 5, row): png(seed=row) for row in range(2, 6)}  # the same either way
+    MBTilesSource(uri=good(tmp_path, middle, name="middle.mbtiles", **world)).check()
+
+
+def chunk(kind, content):
+    crc = zlib.crc32(kind + content)
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)
+
+
+@pytest.mark.parametrize("size", [256, 512])
+@pytest.mark.parametrize("kind", [0, 2, 6])
+def test_a_png_that_lacks_rows_is_bad_though_all_its_chunks_are_whole(size, kind):
+    def png_of(rows):
+        row = b"\0" + bytes([100]) * (size * {0: 1, 2: 3, 6: 4}[kind])
+        head = struct.pack(">IIBBBBB", size, size, 8, kind, 0, 0, 0)
+        body = zlib.compress(row * rows)
+        parts = chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+        return b"\x89PNG\r\n\x1a\n" + parts
+
+    assert (decode(png_of(size), size=size).data == 100).all()
+    for rows in (size - 1, size // 2, 1):
+        for _ in range(4):  # what GDAL finds in the missing rows hangs on memory
+            with pytest.raises(BadTileError, match="damaged"):
+                decode(png_of(rows), size=size)
+
+
+def test_rows_of_the_table_without_whole_numbers_are_no_tiles(tmp_path):
+    uri = good(tmp_path)
+    for place in ((3.5, 1, 1), (ZOOM, COLUMN + 0.5, ROW), (ZOOM, COLUMN, "some"), (None, 1, 1)):
+        change(uri, "INSERT INTO tiles VALUES (?, ?, ?, ?)", (*place, png()))
+    source = MBTilesSource(uri=uri)
+    source.check()
+    report = source.preflight()
+    assert (report.zooms, report.tiles) == ((ZOOM,), 6)
+
+
+def test_tiles_without_an_index_are_noted(tmp_path):
+    uri = good(tmp_path)
+
+    def noted():
+        return any(
+            "no index finds a tile" in note for note in MBTilesSource(uri=uri).preflight().notes
+        )
+
+    assert not noted()
+    change(uri, "DROP INDEX place")
+    assert noted()
+    change(uri, "CREATE INDEX zooms ON tiles (zoom_level)")
+    assert noted()
+    change(uri, "CREATE INDEX place ON tiles (zoom_level, tile_column, tile_row)")
+    assert not noted()
+    view = write_tiles(tmp_path / "view.mbtiles", BLOBS, view=True, bounds=BOUNDS)
+    uri = view
+    assert noted()
+    change(view, "CREATE UNIQUE INDEX m ON map (zoom_level, tile_column, tile_row)")
+    assert noted()  # pictures are looked for by their id
+    change(view, "CREATE UNIQUE INDEX i ON images (tile_id)")
+    assert not noted()
+
+
+def test_a_bad_tile_of_a_lower_zoom_is_found_by_the_check_of_the_warp_that_reads_it(tmp_path):
+    fine = {(ZOOM + 3, 8 * COLUMN + x, 8 * ROW + y): PNG for x in range(8) for y in range(8)}
+    lower = {(ZOOM + 1, 2 * COLUMN + x, 2 * ROW + y): PNG for x in range(2) for y in range(2)}
+    lower[ZOOM + 1, 2 * COLUMN + 1, 2 * ROW] = b"garbage!"
+    bounds = degrees(ZOOM, COLUMN, ROW, COLUMN, ROW)
+    source = MBTilesSource(uri=good(tmp_path, {**fine, **lower}, bounds=bounds))
+    source.check()
+    grid = source.grid
+    coarse = Grid(crs=grid.crs, transform=grid.transform @ Affine.scale(9), height=227, width=227)
+    warped = WarpedSource(source=source, onto=coarse)
+    assert warped.plan.source.zooms_lower == 2
+    with pytest.raises(SourceError, match=rf"{ZOOM + 1}/{2 * COLUMN + 1}/{2 * ROW}"):
+        warped.check()
+    WarpedSource(source=source, onto=coarse, overviews="none").check()
+
+
 def test_files_that_are_no_mbtiles_have_messages_of_their_own(tmp_path):
     def message(uri):
         with pytest.raises(SourceError) as caught:
@@ -333,7 +443,8 @@ def test_a_file_without_metadata_is_read_and_the_report_says_so(tmp_path):
     uri = good(tmp_path)
     change(uri, "DROP TABLE metadata")
     source = MBTilesSource(uri=uri)
-    source.check()
+    with pytest.warns(UserWarning, match="nothing tells which way tile rows count"):
+        source.check()
     report = source.preflight()
     assert "there is no table metadata" in report.notes
     assert (report.format, report.bounds) == (None, None)
@@ -501,7 +612,8 @@ def test_of_very_many_tiles_a_check_decodes_some_that_are_spread_evenly_and_says
 ):
     monkeypatch.setattr(mbtiles, "_CHECKED", 5)
     blobs = {(6, 20 + i, 30): png(seed=i) for i in range(13)}
-    uri = write_tiles(tmp_path / "many.mbtiles", blobs | {(6, 26, 30): b"garbage"})
+    blobs |= {(6, 26, 30): b"garbage"}
+    uri = write_tiles(tmp_path / "many.mbtiles", blobs, scheme="tms")
 
     with caplog.at_level("INFO", "geoseg"), pytest.raises(SourceError, match="6/26/30"):
         MBTilesSource(uri=uri).check()

@@ -18,12 +18,13 @@ from geoseg.errors import ConfigError, SourceError
 from geoseg.grid import Grid
 from geoseg.sources.base import RasterSource
 from geoseg.sources.cache import forget
+from geoseg.sources.prewarp import materialize
 from geoseg.sources.stac import STACSource
 from geoseg.sources.stack import StackSource
 from geoseg.sources.stacks import stacitem
 from geoseg.sources.stacks.stacitem import read_item
 from geoseg.sources.timestack import TimeStackSource
-from geoseg.spec import uris_of
+from geoseg.spec import files_of, uris_of
 from geoseg.window import Window
 
 AT = Affine(10, 0, 300_000, 0, -10, 4_100_000)
@@ -417,3 +418,82 @@ def test_yaml_and_pickle_give_an_equal_value_that_reads_the_same(write_item, wri
     np.testing.assert_array_equal(
         again.read(Window(1, 2, 9, 3)).data, source.read(Window(1, 2, 9, 3)).data
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"eo:bands": ["red"]}, r"`eo:bands` is \['red'\], expected a list of objects"),
+        ({"bands": [None]}, r"`bands` is \[None\], expected a list of objects"),
+        ({"bands": 3}, "`bands` is 3, expected a list of objects"),
+        ({"bands": {}}, r"`bands` is {}, expected a list of objects"),
+        ({"bands": [{"name": 5}]}, "`bands` 0: `name` is 5, expected text"),
+        ({"bands": [{"name": "a"}, {"name": ["x"]}]}, r"`bands` 1: `name` is \['x'\]"),
+        ({"bands": [{"eo:common_name": ["x"]}]}, r"`eo:common_name` is \['x'\], expected text"),
+        ({"bands": [{"classification:classes": 2}]}, "`classification:classes` is 2"),
+        ({"nodata": "abc"}, "`nodata` is 'abc', expected a number"),
+        ({"nodata": [0]}, r"`nodata` is \[0\], expected a number"),
+        ({"nodata": True}, "`nodata` is True, expected a number"),
+        ({"nodata": 10**400}, r"`nodata` is 10+\.\.\., expected a number"),
+        ({"raster:bands": [{"nodata": "none"}]}, "`raster:bands` 0: `nodata` is 'none'"),
+        ({"classification:classes": "x"}, "`classification:classes` is 'x', expected a list"),
+        ({"type": 5}, "`type` is 5, expected text"),
+        ({"roles": 5}, "`roles` is 5, expected a list of texts"),
+        ({"roles": "data"}, "`roles` is 'data', expected a list of texts"),
+        ({"href": None}, "`href` is None, expected a path or a URL"),
+        ({"href": ""}, "`href` is '', expected a path or a URL"),
+    ],
+)
+def test_a_malformed_asset_is_an_error_that_names_item_asset_and_field(
+    write_item, write_asset, tmp_path, fields, text
+):
+    write_asset("a.tif", (1, 5, 7))
+    uri = write_item({"a": ("a.tif", {})})
+    content = json.loads((tmp_path / "item.json").read_text())
+    content["assets"]["a"] |= fields
+    (tmp_path / "item.json").write_text(json.dumps(content))
+    with pytest.raises(SourceError, match=rf"item\.json, asset 'a': .*{text}.*; mend the item"):
+        STACSource(uri=uri).check()
+    assert files_of(STACSource(uri=uri)) == (uri,)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"assets": {"a": None}},
+        {"properties": None},
+        {"properties": {"datetime": 5}},
+        {"properties": {"datetime": "0001-01-01T00:00:00+14:00"}},
+        {"links": None},
+        {"stac_version": 1},
+    ],
+)
+def test_a_malformed_item_is_an_error_that_names_it(write_item, tmp_path, wrong):
+    uri = write_item({"a": ("a.tif", {})})
+    content = json.loads((tmp_path / "item.json").read_text()) | wrong
+    (tmp_path / "item.json").write_text(json.dumps(content))
+    with pytest.raises(
+        SourceError, match=r"item\.json(: is no valid STAC item|, asset 'a' is None)"
+    ):
+        STACSource(uri=uri).check()
+
+
+@pytest.mark.parametrize("name", ["c#d.tif", "q?x.tif", "e%20f.tif", "b c.tif", "p;q.tif"])
+def test_every_character_of_a_relative_href_counts(write_item, write_asset, tmp_path, name):
+    data = write_asset(name, (1, 5, 7))
+    hrefs = {"plain": name, "dot": f"./{name}", "url": (tmp_path / name).as_uri()}
+    uri = write_item({key: (href, {}) for key, href in hrefs.items()})
+    chip = STACSource(uri=uri).read(Window(0, 0, 5, 7))
+
+    np.testing.assert_array_equal(chip.data, np.concatenate([data] * 3))
+
+
+def test_the_files_of_an_item_are_not_written_over(write_item, write_asset, tmp_path):
+    write_asset("a.tif", (1, 5, 7))
+    before = (tmp_path / "a.tif").read_bytes()
+    source = STACSource(uri=write_item({"a": ("a.tif", {})}))
+    for stack in (source, StackSource(sources=(source,))):
+        assert files_of(stack) == (source.uri, str(tmp_path / "a.tif"))
+        with pytest.raises(ConfigError, match=r"a\.tif: is read as an input too"):
+            materialize(stack, str(tmp_path / "a.tif"))
+    assert (tmp_path / "a.tif").read_bytes() == before

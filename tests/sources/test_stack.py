@@ -33,6 +33,10 @@ RNG = np.random.default_rng(5)
 class Twice(Transform):
     type: Literal["test-stack-twice"] = "test-stack-twice"
 
+    @property
+    def keeps_means(self):
+        return True
+
     def __call__(self, chip):
         return Chip(chip.data * 2, chip.valid)
 

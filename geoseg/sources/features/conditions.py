@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import ConfigError, SourceError
 from geoseg.sources.features.columns import column_of
+from geoseg.sources.features.truths import is_truth, truth_of
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -20,10 +21,10 @@ _LONGEST = 1000
 """Characters."""
 _DEEPEST = 50
 """Brackets and signs within each other: what reads them goes as deep."""
-_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`([^`\n]+)`""")
-"""Texts, and names of columns in backticks."""
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`([^`\n]+)`|[&|]""")
+"""Texts, names of columns in backticks, and signs for words."""
+_WORDS = {"&": " and ", "|": " or "}
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
-_BOOLEAN = (ast.BitAnd, ast.BitOr)
 _SIGNS = (ast.UAdd, ast.USub)
 _ORDER = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 _CURE = (
@@ -39,19 +40,22 @@ class Condition:
     text: str
     """As it was given."""
     plain: str
-    """With a plain word for each column in backticks."""
+    """With a plain word for each column in backticks, and `and` and `or` for their signs."""
     columns: dict[str, str]
     """{word in `plain`: column}."""
     numeric: frozenset[str]
     """The words of columns with which the condition calculates."""
+    truths: frozenset[str]
+    """The words of columns that stand by themselves, and so have to be true or false."""
 
     @classmethod
     def of(cls, text: str) -> Condition:
         """Look through a condition in the language of pandas' `DataFrame.query`.
 
         It may hold names of columns (in backticks where they are no plain words), numbers, texts, True
-        and False, comparisons, `in` and `not in` with a list of those, `and`, `or`, `not`, `&`, `|`, `~`,
-        brackets, and + - * / // % of numbers.
+        and False, comparisons, `in` and `not in` with a list of those, `and`, `or`, `not`, brackets, and
+        + - * / // % of numbers. `&`, `|` and `~` are `and`, `or` and `not`, never signs for bits; what
+        they and `not` stand next to is a comparison or a column of True and False.
 
         Raises:
             ConfigError: It holds anything else, or is no condition at all.
@@ -60,7 +64,7 @@ class Condition:
             raise ConfigError(
                 f"a condition has {len(text)} characters, expected {_LONGEST} at most"
             )
-        plain, quoted = _without_backticks(text)
+        plain, quoted = _in_plain_words(text)
         try:
             tree = ast.parse(plain.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -71,50 +75,66 @@ class Condition:
         look = _Look(text, quoted)
         look.at_truth(tree)
         names = {name: quoted.get(name, name) for name in sorted(look.names)}
-        return cls(text, plain.strip(), names, frozenset(look.numeric))
+        return cls(text, plain.strip(), names, frozenset(look.numeric), frozenset(look.truths))
 
     def holds(self, frame: GeoDataFrame, *, name: str) -> NDArray[np.bool_]:
-        """(feature,) whether the condition holds; a missing value fulfils `!=` and `not` only.
+        """(feature,) whether the condition holds; a missing value fulfils `!=`, `not in` and `not` only.
 
         Raises:
-            SourceError: There is no such column, or its values cannot be compared so.
+            SourceError: There is no such column, its values cannot be compared or calculated with so,
+                or it stands by itself and holds other than True and False.
         """
-        import pandas as pd
-
         argument = f"the query {self.text!r}"
-        table = pd.DataFrame(
-            {
-                word: column_of(frame, c, argument=argument, name=name)
-                for word, c in self.columns.items()
-            },
-            index=frame.index,
-        )
-        if not len(table):
+        columns = {
+            word: column_of(frame, c, argument=argument, name=name).reset_index(drop=True)
+            for word, c in self.columns.items()
+        }
+        if not len(frame):
             return np.zeros(0, bool)
-        for word in sorted(self.numeric):
-            if not pd.api.types.is_numeric_dtype(table[word]):
-                raise SourceError(
-                    f"{name}: {argument} calculates with the column {self.columns[word]!r} of "
-                    f"{table[word].dtype}, expected numbers; convert it"
-                )
+        self._check(columns, f"{name}: {argument}")
         try:
-            # No names but those of the columns: nothing around this call is seen.
-            found: Any = table.eval(self.plain, engine="python", local_dict={}, global_dict={})
+            return truth_of(ast.parse(self.plain, mode="eval").body, columns, len(frame))
+        except ArithmeticError as error:
+            raise SourceError(
+                f"{name}: {argument} cannot be calculated: {error}; calculate with smaller numbers, and "
+                "divide by none that is 0"
+            ) from error
         except (TypeError, ValueError) as error:
             raise SourceError(
                 f"{name}: {argument} does not fit the columns: {error}; compare numbers with numbers and "
                 "texts with texts"
             ) from error
-        return np.asarray(pd.Series(found, index=frame.index).fillna(value=False), bool)
+
+    def _check(self, columns: dict[str, Any], place: str) -> None:
+        from pandas.api.types import is_numeric_dtype
+
+        for word in sorted(self.numeric):
+            if not is_numeric_dtype(columns[word]):
+                raise SourceError(
+                    f"{place} calculates with the column {self.columns[word]!r} of "
+                    f"{columns[word].dtype}, expected numbers; convert it"
+                )
+        for word in sorted(self.truths):
+            if not is_truth(columns[word]):
+                column = self.columns[word]
+                value = "1" if is_numeric_dtype(columns[word]) else "'yes'"
+                raise SourceError(
+                    f"{place} does not fit the columns: {column!r} stands by itself, but its "
+                    f"{columns[word].dtype} are not True and False; compare it, such as "
+                    f'"{column if column == word else f"`{column}`"} == {value}"'
+                )
 
 
-def _without_backticks(text: str) -> tuple[str, dict[str, str]]:
-    """The text with a word in place of each name in backticks, and {word: name}."""
+def _in_plain_words(text: str) -> tuple[str, dict[str, str]]:
+    """The text with a word in place of each name in backticks and each sign, and {word: name}.
+
+    In Python the signs bind more than comparisons do, in pandas as the words.
+    """
     words: dict[str, str] = {}
 
     def word_for(match: re.Match[str]) -> str:
         if match[1] is None:
-            return match[0]
+            return _WORDS.get(match[0], match[0])
         word = f"column{len(words)}"
         while word in text:
             word += "x"
@@ -139,6 +159,7 @@ class _Look:
     def __init__(self, text: str, quoted: dict[str, str]) -> None:
         self.names: set[str] = set()
         self.numeric: set[str] = set()
+        self.truths: set[str] = set()
         self._text, self._quoted = text, quoted
 
     def at_truth(self, node: ast.expr) -> None:
@@ -149,21 +170,20 @@ class _Look:
                     self.at_truth(value)
             case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=operand):
                 self.at_truth(operand)
-            case ast.BinOp(left=left, op=op, right=right) if isinstance(op, _BOOLEAN):
-                self.at_truth(left)
-                self.at_truth(right)
             case ast.Compare():
                 self._at_comparison(node)
             case ast.Name():
                 self._at_name(node)
+                self.truths.add(node.id)
             case _:
                 self._refuse(node)
 
     def _at_comparison(self, node: ast.Compare) -> None:
-        before: ast.expr = node.left
-        self._at_value(before)
+        self._at_value(node.left)
         for op, after in zip(node.ops, node.comparators, strict=True):
             if isinstance(op, ast.In | ast.NotIn):
+                if after is not node.comparators[-1]:
+                    self._refuse(node)  # a list is compared with nothing
                 self._at_list(after)
             elif isinstance(op, _ORDER):
                 self._at_value(after)

@@ -29,6 +29,11 @@ _PIECES = 10_000
 """Vertices a side of a feature at most, however large it claims to be."""
 _FOLDED = 1_000.0
 """Times its change by which a feature may become wider; more is a map's edge that it was torn at."""
+_SLACK = 1e-3
+"""Part of its area by which a polygon that grew may seem smaller, from edges that bend."""
+_LEAST = 0.9
+"""Part of its area on the Earth that a polygon has at least where it is whole: a projection that is
+right along its middle's rays makes everything else larger."""
 
 Change = Callable[[Geometries, NDArray[np.intp]], Geometries]
 """(feature,) geometries in metres and their numbers, to the geometries that they become."""
@@ -120,12 +125,12 @@ def in_metres(
         geometries: (feature,) in a CRS on the Earth.
         crs: That CRS.
         change: What is done, for some of the features at a time.
-        extra_m: (feature,) metres by which each becomes larger at most.
+        extra_m: (feature,) metres by which each becomes larger at most; below 0 by how many smaller.
         name: What errors call the features.
 
     Returns:
-        (feature,) in the same CRS; None for what has no place or was torn at the edge of the map (a
-        warning counts both). Longitudes go on past 180 degrees rather than begin anew.
+        (feature,) in the same CRS; None for what has no place or was torn at the edge of the map or at
+        a pole, such as what became larger and is smaller now (a warning counts all). Longitudes go on past 180 degrees rather than begin anew.
 
     Raises:
         SourceError: The CRS is not on the Earth.
@@ -133,16 +138,21 @@ def in_metres(
     earth = _Earth.of(crs, name=name)
     changed: Geometries = np.full(len(geometries), None, object)
     place = _Places.of(geometries, earth)
-    reach = place.reach_m + extra_m
+    reach = place.reach_m + np.abs(extra_m)
     _warn_of_far(int((np.isfinite(reach) & (reach > _FAR_M)).sum()), name)
     for members, lon, lat in place.groups():
         to_metres, from_metres = earth.around(lon, lat)
-        local = _moved(_bendable(geometries[members], _STEP_M * earth.metre), to_metres)
+        bendable = _bendable(geometries[members], _STEP_M * earth.metre)
+        local = _moved(bendable, to_metres)
         placed = finite(local)
+        far = np.flatnonzero(placed & (place.reach_m[members] > _FAR_M))
+        placed[far] = _is_whole(local[far], bendable[far], earth)
         some = members[placed]
         back = _moved(change(local[placed], some), from_metres)
         changed[some] = _unwrapped(back, place.x[some], earth.turn)
-    return _whole_only(changed, geometries, earth, extra_m, name)
+    smaller = shapely.area(changed) < (1 - _SLACK) * shapely.area(geometries)
+    changed[smaller & (extra_m > 0)] = None
+    return _whole_only(changed, geometries, earth, np.abs(extra_m), name)
 
 
 def moved_by(
@@ -234,6 +244,22 @@ def _bendable(geometries: Geometries, step: float) -> Geometries:
     steps = np.maximum(step, side[long] / _PIECES)
     bendable[long] = shapely.segmentize(geometries[long], steps)
     return bendable
+
+
+def _is_whole(local: Geometries, before: Geometries, earth: _Earth) -> NDArray[np.bool_]:
+    """Whether large polygons in degrees are as large in metres, not folded where the projection ends."""
+    if earth.turn is None:
+        return np.ones(len(local), bool)
+    radius = earth.geod.a
+
+    def equal_area(x: Floats, y: Floats) -> tuple[Floats, Floats]:  # Lambert's cylindrical one
+        lon, lat = earth.degrees(x, y)
+        return radius * np.radians(lon), radius * np.sin(np.radians(lat))
+
+    whole: NDArray[np.bool_] = shapely.area(local) >= _LEAST * shapely.area(
+        shapely.transform(before, equal_area, interleaved=False)
+    )
+    return whole
 
 
 def _unwrapped(geometries: Geometries, middle: Floats, turn: float | None) -> Geometries:

@@ -60,7 +60,9 @@ class OnlyValid(VectorTransform):
 class Shift(VectorTransform):
     """Moves all features, in metres on the ground or in pixels of the grid they are brought onto.
 
-    Metres are exact on the ellipsoid: each vertex goes along the geodesic of its own place.
+    Metres are exact on the ellipsoid: each vertex goes along the geodesic of its own place. Pixels have
+    no meaning without a grid: a source's `read()` gives features that are not shifted yet by them, labels
+    and an AOI shift them.
     """
 
     type: Literal["shift"] = "shift"
@@ -126,7 +128,11 @@ class Buffer(VectorTransform):
     each part by its own shape. Metres are measured around each feature's place on the ellipsoid, never in
     degrees or stretched web metres: right to 0.02 % for features up to 100 km across, and to 0.1 % up to
     1,000 km. The drawing of curves adds to that: a circle has 64 edges, which lie up to 0.12 % of the
-    radius within it, and bends of a line below 1 % of the distance are smoothed.
+    radius within it, and bends of a line below 1 % of the distance are smoothed. What would be torn at a
+    pole or at the edge of the map is left out, with a count.
+
+    Pixels have no meaning without a grid: a source's `read()` gives features that are not buffered yet
+    by them, labels and an AOI buffer them.
     """
 
     type: Literal["buffer"] = "buffer"
@@ -192,7 +198,7 @@ class Buffer(VectorTransform):
                 parts[some],
                 frame.crs,
                 lambda local, members: self._grown(local, distance[some][members]),
-                extra_m=np.abs(distance[some]),
+                extra_m=distance[some],
                 name=name,
             )
         else:

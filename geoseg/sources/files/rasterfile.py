@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -16,6 +15,7 @@ from geoseg.grid import Grid
 from geoseg.rasterpath import check_placed, cure_of, is_remote
 from geoseg.sources.base import Chip
 from geoseg.sources.cache import stamp
+from geoseg.sources.files.nodata import nodata_in
 from geoseg.sources.files.remote import apart
 from geoseg.sources.files.tiffreader import read_tiff
 from geoseg.sources.handles import GDAL_ERRORS, open_raster
@@ -277,15 +277,6 @@ def _hide_missing(valid: NDArray[np.bool_], band: NDArray[Any], missing: float |
     """Clear what is no measurement in a band."""
     if np.issubdtype(band.dtype, np.inexact):
         valid &= np.isfinite(band)
-    if missing is not None and _can_hold(band.dtype, missing):
-        valid &= band != band.dtype.type(missing)
-
-
-def _can_hold(dtype: np.dtype[Any], number: float) -> bool:
-    """Whether a band of this dtype can hold the number: -9999 in a byte raster marks nothing."""
-    if not math.isfinite(number):
-        return False  # NaN and infinity are never valid anyway
-    if np.issubdtype(dtype, np.inexact):
-        return abs(number) <= float(np.finfo(dtype).max)
-    limits = np.iinfo(dtype)
-    return int(number) == number and limits.min <= number <= limits.max
+    marked = None if missing is None else nodata_in(band.dtype, missing)
+    if marked is not None:
+        valid &= band != marked

@@ -1,4 +1,4 @@
-"""What a STAC item tells of its files: where they are, their bands, nodata and classes."""
+"""STAC items: a time and files of one place."""
 
 from __future__ import annotations
 
@@ -11,43 +11,14 @@ from urllib.request import urlopen
 
 from geoseg.errors import ConfigError, SourceError
 from geoseg.sources.cache import remember
+from geoseg.sources.stacks.stacasset import StacAsset, asset_of
 from geoseg.sources.stacks.times import to_iso
 
 _PATIENCE_S = 60
 _BYTES = 100_000
 """What an item may take in memory, about."""
-
-
-@dataclass(frozen=True)
-class StacBand:
-    """One band of an asset as the item describes it."""
-
-    name: str | None
-    common_name: str | None
-    """The name it shares with like bands of other sensors, such as "red"."""
-    nodata: float | None
-
-
-@dataclass(frozen=True)
-class StacAsset:
-    """One file of an item."""
-
-    key: str
-    href: str
-    """Absolute: a path or a URL."""
-    media_type: str
-    roles: tuple[str, ...]
-    bands: tuple[StacBand, ...]
-    """Empty where the item lists none."""
-    nodata: float | None
-    """For all bands, where the item gives it so."""
-    classified: bool
-    """Whether its pixels are numbers of classes."""
-
-    @property
-    def is_data(self) -> bool:
-        """Whether it has the role "data" and is an image."""
-        return "data" in self.roles and self.media_type.startswith("image/")
+_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+"""What pystac raises, besides its own errors, of fields that are of another type than STAC has."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +52,18 @@ def _read(uri: str) -> StacItem:
     try:
         item = pystac.Item.from_dict(content, href=uri, migrate=True)
         time = to_iso(item.datetime or item.common_metadata.start_datetime)
-    except (pystac.STACError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (pystac.STACError, *_ERRORS) as error:
+        _assets(uri, content["assets"])  # tells of an odd field by its name
         raise SourceError(
             f"{uri}: is no valid STAC item ({type(error).__name__}: {error}); mend it, a STAC validator "
             "tells where"
         ) from error
-    assets = tuple(_asset(key, asset) for key, asset in item.assets.items())
-    return StacItem(to_iso(time), assets)
+    told = {key: asset.to_dict() for key, asset in item.assets.items()}
+    return StacItem(time, _assets(uri, told))
+
+
+def _assets(uri: str, told: dict[str, Any]) -> tuple[StacAsset, ...]:
+    return tuple(asset_of(uri, key, fields) for key, fields in told.items())
 
 
 def _load(uri: str) -> dict[str, Any]:
@@ -107,7 +83,7 @@ def _load(uri: str) -> dict[str, Any]:
             f"{uri}: this STAC item cannot be read: {reason}; expected a local JSON file or an http(s) "
             "URL"
         ) from error
-    except ValueError as error:  # not UTF-8, not JSON
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON
         raise SourceError(
             f"{uri}: is no JSON ({error}), expected a STAC item; give a raster to a geotiff source"
         ) from error
@@ -128,46 +104,9 @@ def _kind(content: Any) -> str | None:
         is_stac = "stac_version" in content and isinstance(content.get("assets"), dict)
         return None if is_stac else "a GeoJSON feature without `stac_version` and `assets`"
     if tag == "FeatureCollection":
-        return f"a collection of {len(content.get('features', ()))} items (ItemCollection)"
+        items = content.get("features")
+        count = len(items) if isinstance(items, list) else 0
+        return f"a collection of {count} items (ItemCollection)"
     return {"Collection": "a STAC Collection", "Catalog": "a STAC Catalog"}.get(
         str(tag), "JSON of another kind"
     )
-
-
-def _asset(key: str, asset: Any) -> StacAsset:
-    """What is used of an asset; STAC 1.0 says it in `eo:bands` and `raster:bands`, 1.1 in `bands`."""
-    extra = asset.extra_fields
-    merged = _merged(extra.get("eo:bands"), extra.get("raster:bands"), extra.get("bands"))
-    classes = "classification:classes"
-    return StacAsset(
-        key=key,
-        href=asset.get_absolute_href() or asset.href,
-        media_type=asset.media_type or "",
-        roles=tuple(asset.roles or ()),
-        bands=tuple(
-            StacBand(
-                name=band.get("name"),
-                common_name=band.get("eo:common_name") or band.get("common_name"),
-                nodata=_number(band.get("nodata")),
-            )
-            for band in merged
-        ),
-        nodata=_number(extra.get("nodata")),
-        classified=bool(extra.get(classes) or any(band.get(classes) for band in merged)),
-    )
-
-
-def _merged(*lists: Any) -> list[dict[str, Any]]:
-    """Band by band what several lists of one length tell; a list of another length is left out."""
-    found: list[dict[str, Any]] = []
-    for told in lists:
-        if told and not found:
-            found = [dict(band) for band in told]
-        elif told and len(told) == len(found):
-            found = [{**band, **more} for band, more in zip(found, told, strict=True)]
-    return found
-
-
-def _number(value: Any) -> float | None:
-    """A nodata value, which may be the text "nan", "inf" or "-inf"."""
-    return None if value is None else float(value)

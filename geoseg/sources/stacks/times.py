@@ -20,13 +20,23 @@ def to_iso(value: Any) -> str:
     if isinstance(value, str):
         value = _from_iso(value)
     if isinstance(value, datetime):
-        moment = value if value.tzinfo is None else value.astimezone(UTC)
+        moment = value if value.tzinfo is None else _in_utc(value)
         return str(moment.isoformat()).replace("+00:00", "Z")
     if isinstance(value, date):
         return value.isoformat()
     raise ValueError(
         f"{value!r} is no time, expected a date, a datetime or ISO text such as 2020-06-01"
     )
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(
+            f"{moment.isoformat()!r} lies outside the years 1 to 9999 in UTC, expected a time within; "
+            "leave out its zone"
+        ) from error
 
 
 def moment_of(iso: str) -> datetime:

@@ -19,9 +19,8 @@ from geoseg import yamltext
 from geoseg.errors import ConfigError, SourceError
 from geoseg.outputs import local_path, refuse_inputs, written_whole
 from geoseg.sources.base import RasterSource, has_names, raster_source
-from geoseg.sources.cache import stamp
 from geoseg.sources.handles import block_cache
-from geoseg.sources.store.manifest import manifest_path
+from geoseg.sources.statistics.filestate import state_of
 from geoseg.spec import Spec, files_of
 from geoseg.window import Window, sliding
 
@@ -36,12 +35,6 @@ _MOST_BYTES = 64 << 20
 """Of a block."""
 _MOST_CACHE = 512 << 20
 """Of blocks that GDAL keeps decoded."""
-_LOCK = "lock.mdb"
-"""Changes with every reader of an LMDB store."""
-_BESIDE = (".aux.xml", ".msk", ".msk.ovr", ".ovr", ".aux", ".wld", "-wal")
-"""What follows the name of a file in those of others that tell of its pixels: GDAL's and SQLite's."""
-_IN_PLACE = (".aux", ".wld", ".prj")
-"""What stands there in place of its suffix."""
 _KEYS = {"kind", "fingerprint", "result", "hash"}
 
 
@@ -173,7 +166,7 @@ def _fingerprint(
 ) -> str:
     parts: list[Any] = [kind.__name__, sorted(options.items())]
     for source in sources:
-        parts += [source.to_yaml(), [_state(uri) for uri in files_of(source)]]
+        parts += [source.to_yaml(), [state_of(uri) for uri in files_of(source)]]
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
@@ -181,30 +174,6 @@ def _hash_of(result: Spec, fingerprint: str) -> str:
     """Tells whether what a file holds is what was measured."""
     parts = [type(result).__name__, fingerprint, result.model_dump(mode="json", by_alias=True)]
     return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-
-def _state(uri: str) -> list[tuple[str, tuple[int, int] | None]]:
-    """The state of a file and those beside it, or of those in a folder, which itself stays as it is."""
-    path = Path(uri)
-    if path.is_dir():
-        names = sorted(part.name for part in path.iterdir() if part.name != _LOCK)
-        return [(uri, None), *((name, stamp(str(path / name))) for name in names)]
-    found = [(uri, stamp(uri))]
-    # GDAL looks beside a link, SQLite and a store beside what it leads to.
-    for name in (uri, os.path.realpath(uri)) if path.is_file() else ():
-        states = [(Path(other).name, stamp(other)) for other in _beside(name)]
-        # SQLite makes and removes an empty `-wal` as it reads.
-        found += [(other, state) for other, state in states if state is not None and state[1]]
-    return found
-
-
-def _beside(uri: str) -> list[str]:
-    """The files that may lie beside one and tell of its pixels, or where these are."""
-    path = Path(uri)
-    suffix = path.suffix
-    world = (f"{suffix}w", f"{suffix[:2]}{suffix[-1:]}w") if suffix else ()  # .tifw and .tfw
-    in_place = [str(path.with_suffix(end)) for end in (*_IN_PLACE, *world)]
-    return [*(f"{uri}{end}" for end in _BESIDE), *in_place, manifest_path(uri)]
 
 
 def _load(path: Path, kind: type[S]) -> tuple[str, S]:
@@ -231,7 +200,7 @@ def _load(path: Path, kind: type[S]) -> tuple[str, S]:
     if record["hash"] != _hash_of(result, fingerprint):
         raise ConfigError(
             f"{path}: was changed after it was measured, its numbers do not fit its hash; delete it to "
-            "measure anew, and give numbers of your own in the configuration"
+            "measure anew"
         )
     return fingerprint, result
 

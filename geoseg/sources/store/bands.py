@@ -58,6 +58,15 @@ def array_names(layout: Layout) -> tuple[str, ...]:
     return natural_order(layout.tensors)
 
 
+@lru_cache(maxsize=1024)
+def shapes_and_dtypes(
+    layout: Layout, names: tuple[str, ...]
+) -> tuple[tuple[tuple[int, ...], ...], tuple[str, ...]]:
+    """(shapes, names of the dtypes) of arrays, the same for all patches of one layout."""
+    tensors = [layout.tensors[name] for name in names]
+    return tuple(t.shape for t in tensors), tuple(t.dtype.name for t in tensors)
+
+
 def largest_size(planes: Iterable[Tensor]) -> tuple[int, int]:
     """(height, width) of the largest bands, each side taken for itself."""
     shapes = [plane.shape for plane in planes]

@@ -46,6 +46,8 @@ class Opened:
     seen: float
     """When that was last looked at, in seconds."""
     users: int = 0
+    damaged: bool = False
+    """Whether LMDB found a page that is none."""
     old: bool = False
     """Whether the file was replaced: it is closed when the last user leaves."""
 

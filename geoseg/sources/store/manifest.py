@@ -9,37 +9,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from affine import Affine
 from numpy.typing import NDArray
 
 from geoseg.errors import SourceError, StoreError
 from geoseg.grid import Grid
 from geoseg.sources.cache import remember
 from geoseg.sources.store.environments import DATA_FILE
+from geoseg.sources.store.patch import Patch, patch_of
 
 MANIFEST = "manifest.parquet"
 """Its name in the folder of a store."""
 _ROWS = 1024
 """Rows of a group: what is read to find one."""
 
+_ERRORS = (OSError, ValueError, KeyError, TypeError, NotImplementedError)
+"""What pyarrow's errors are."""
+
 Nodata = float | Mapping[str, float | None] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Patch:
-    """What the manifest tells of one patch."""
-
-    bands: tuple[str, ...] | None
-    """Names of the arrays in the order in which they were given."""
-    crs: str | None
-    transform: Affine | None
-    """For the size of the largest bands."""
-    nodata: tuple[float | None, ...] | None
-    """The number that means "missing", for each of `bands`."""
 
 
 class ManifestRows:
@@ -127,8 +116,8 @@ def find_patch(path: str, key: str) -> Patch | None:
         for group in _groups(path, key):
             row = _row(_table(path, group), key)
             if row is not None:
-                return _patch(row)
-    except (OSError, ValueError, KeyError, TypeError) as error:  # pyarrow's errors are among them
+                return patch_of(row)
+    except _ERRORS as error:
         raise SourceError(
             f"{path}: the manifest cannot be read for {key!r}: {error}; write the store again, or remove "
             "the manifest to read patches without georeference"
@@ -179,12 +168,17 @@ def _ranges(path: str) -> list[tuple[str, str] | None]:
     import pyarrow.parquet as pq
 
     metadata = pq.read_metadata(path)
-    column = [metadata.schema.column(i).path for i in range(metadata.num_columns)].index("key")
+    columns = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
+    if "key" not in columns:
+        raise ValueError(f"it has no column `key`, but {', '.join(columns)}")
+    column = columns.index("key")
     found: list[tuple[str, str] | None] = []
     for group in range(metadata.num_row_groups):
         statistics = metadata.row_group(group).column(column).statistics
         told = statistics is not None and statistics.has_min_max
-        found.append((statistics.min, statistics.max) if told else None)
+        # Keys that are no text are told of when rows are read.
+        text = told and isinstance(statistics.min, str)
+        found.append((statistics.min, statistics.max) if text else None)
     return found
 
 
@@ -194,7 +188,7 @@ def _table(path: str, group: int) -> Any:
     def read() -> Any:
         import pyarrow.parquet as pq
 
-        wanted = ["key", "bands", "crs", "transform", "nodata"]
+        wanted = ["key", "bands", "shapes", "dtypes", "crs", "transform", "nodata"]
         with pq.ParquetFile(path) as file:
             known = file.schema_arrow.names
             return file.read_row_group(group, columns=[name for name in wanted if name in known])
@@ -208,19 +202,8 @@ def _row(table: Any, key: str) -> dict[str, Any] | None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    at = pc.index(table["key"], pa.scalar(key, table["key"].type)).as_py()
+    kind = table["key"].type
+    if not any(is_text(kind) for is_text in (pa.types.is_string, pa.types.is_large_string)):
+        raise ValueError(f"the column `key` is {kind}, expected text")
+    at = pc.index(table["key"], pa.scalar(key, kind)).as_py()
     return None if at < 0 else table.slice(at, 1).to_pylist()[0]
-
-
-def _patch(row: Mapping[str, Any]) -> Patch:
-    bands, transform, nodata = (row.get(name) for name in ("bands", "transform", "nodata"))
-    if transform is not None and len(transform) != 6:  # noqa: PLR2004
-        raise ValueError(f"`transform` is {transform}, expected 6 numbers")
-    if nodata is not None and (bands is None or len(nodata) != len(bands)):
-        raise ValueError(f"`nodata` is {nodata}, expected a number (or null) for each of {bands}")
-    return Patch(
-        bands=None if bands is None else tuple(bands),
-        crs=row.get("crs"),
-        transform=None if transform is None else Affine(*transform),
-        nodata=None if nodata is None else tuple(nodata),
-    )

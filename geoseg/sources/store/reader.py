@@ -78,7 +78,12 @@ class StoreReader:
         return self.keys()
 
     def keys(self) -> Iterator[str]:
-        """All keys, sorted by their bytes; the store may be used meanwhile."""
+        """All keys, sorted by their bytes; the store may be used meanwhile.
+
+        LMDB trusts its tree of keys: where that is damaged, walking it may end the process (an
+        assertion in C) in place of an error. `mdb_copy -c` walks a file that is not trusted in a process
+        of its own.
+        """
         last = b""
         while found := self._keys_after(last, _KEYS_AT_ONCE):
             yield from map(_text, found)
@@ -201,7 +206,10 @@ class StoreReader:
 
     def _near(self, raw: bytes) -> str:
         """Keys like one that is missing: neighbours in the order of keys, and the first ones."""
-        with _Look(self) as transaction:
+        look = _Look(self)
+        with look as transaction:
+            if look.found_damaged:  # walking on could end the process
+                return "the store is damaged: write or copy it again"
             first = [bytes(k) for k in islice(transaction.cursor().iternext(values=False), _AROUND)]
             around = []
             for walk in ("iternext", "iterprev"):
@@ -235,6 +243,11 @@ class _Look:
             raise
         return self._transaction
 
+    @property
+    def found_damaged(self) -> bool:
+        """Whether any look into the store since it was opened met damage."""
+        return self._opened.damaged
+
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._transaction.abort()
         leave(self._opened)
@@ -245,10 +258,18 @@ class _Look:
         import lmdb
 
         if isinstance(error, lmdb.Error):
+            self._opened.damaged |= isinstance(error, _damage())
             raise SourceError(
                 f"{self._reader.uri}: cannot be read: {error}; {self._reader.path} is damaged, or is "
                 "being written by a process with a larger map: write or copy it again"
             ) from error
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """LMDB's errors for pages that are not what they should be."""
+    import lmdb
+
+    return lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.PanicError
 
 
 def _raw(key: str) -> bytes:

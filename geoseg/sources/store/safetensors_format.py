@@ -42,6 +42,8 @@ _METADATA = "__metadata__"
 _KEPT = 4096
 """Headers remembered; beyond that (every value has shapes of its own) they are forgotten together."""
 _MOST_AXES = 32
+_MOST_PIXELS = 1 << 56
+"""numpy counts the bytes of an array in 63 bits, though another of its sides be 0."""
 _ALIGNED = 8
 """What a header's length is a multiple of; also the bytes of that length."""
 
@@ -221,7 +223,7 @@ def _tensor(name: str, entry: Any, start: int, where: str) -> Tensor:
     except (TypeError, KeyError, ValueError) as error:
         raise _damaged(where, f"{name!r} is no entry of dtype, shape and data_offsets") from error
     numbers = (*shape, first, end)
-    whole = all(isinstance(number, int) and number >= 0 for number in numbers)
+    whole = all(type(number) is int and number >= 0 for number in numbers)  # True is no size
     if not whole or len(shape) > _MOST_AXES:
         raise _damaged(where, f"{name!r} has shape {shape} at bytes {first} to {end}")
     if not isinstance(code, str) or code not in _DTYPES:
@@ -234,6 +236,8 @@ def _tensor(name: str, entry: Any, start: int, where: str) -> Tensor:
         raise _damaged(
             where, f"{name!r} is {code} {shape}, {nbytes} bytes, but has {end - first} bytes"
         )
+    if math.prod(max(side, 1) for side in shape) > _MOST_PIXELS:
+        raise _damaged(where, f"{name!r} has shape {shape}, more than numpy counts")
     return Tensor(name, _DTYPES[code], shape, start + first, nbytes)
 
 

@@ -22,6 +22,8 @@ warning back costs more, and touches filters that belong to the whole process.""
 _OPTIONS = {
     # Corrupt JPEG data is only a warning otherwise, and the pixels are noise.
     "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE",
+    # GDAL's short cut for whole pictures takes a PNG that lacks rows for a whole one, with black there.
+    "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",
     # Whatever the caller has set, the sidecar is to be seen.
     "GDAL_DISABLE_READDIR_ON_OPEN": "FALSE",
     "GDAL_PAM_ENABLED": "YES",

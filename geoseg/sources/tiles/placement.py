@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +22,9 @@ Box = tuple[float, float, float, float]
 HALF_WORLD_M = 20_037_508.342789244
 _STEEPEST = 85.0511287798066
 """The latitude where that square ends."""
+_SCHEMES: tuple[Scheme, Scheme] = ("tms", "xyz")
+_NEAR = 1e-6
+"""Degrees around a center, which lies on the edge between two tiles as often as not."""
 _SNAP = 0.01
 """Pixels: bounds that reach less into a pixel do not choose it; they are printed with few decimals."""
 
@@ -32,13 +36,16 @@ class Placement:
     scheme: Scheme
     """How rows are read."""
     found: Scheme | None
-    """The one scheme by which the tiles fall into the bounds better; None where nothing tells."""
+    """The one scheme by which the tiles fall into the bounds better, or hold the center that the metadata
+    name; None where nothing tells."""
     crop: Box | None
     """What the bounds choose; None: all tiles."""
     problem: str | None
     """Why the tiles cannot be placed."""
     notes: tuple[str, ...]
     """What is odd, but no obstacle."""
+    doubts: tuple[str, ...]
+    """What is taken for granted though nothing tells it, and may be wrong."""
 
 
 @dataclass(frozen=True)
@@ -89,31 +96,25 @@ def place(table: TileTable, *, scheme: Scheme | None, use_bounds: bool) -> Place
 
     Args:
         table: The file.
-        scheme: How rows are counted; None: from the bottom, unless the bounds speak against it.
-        use_bounds: Whether the bounds in the metadata are to be believed.
+        scheme: How rows are counted; None: from the bottom, unless bounds, center or scheme in the metadata
+            speak against it.
+        use_bounds: Whether bounds and center in the metadata are to be believed.
     """
-    extent = _deepest(table)
-    said = (table.metadata or {}).get("scheme", "").lower()
     rows: Scheme = scheme or "tms"
-    unclear = _unclear(table, said) if scheme is None and said == "xyz" else None
     box, notes = _box_of(table)
     if table.metadata is None:
         notes = ("there is no table metadata",)
-    if not use_bounds:
-        return Placement(rows, None, None, unclear, notes)
-    if box is None:
-        return Placement(rows, None, None, _swapped(table, rows) or unclear, notes)
-    fits = {name: _shared_height(box, extent[name]) for name in ("tms", "xyz")}
-    found: Scheme | None = None
-    if fits["tms"] != fits["xyz"]:
-        found = "tms" if fits["tms"] > fits["xyz"] else "xyz"
-        unclear = None
-    problem = unclear
-    if scheme is None and found == "xyz":
-        problem = _counted_from_top(table)
-    elif not fits[rows]:
-        problem = _swapped(table, rows) or _apart(table, rows)
-    return Placement(rows, found, box, problem, notes)
+    told = list(_told_by(table))
+    found, witness = told[0] if told and use_bounds else (None, "")
+    problem = _misfit(table, scheme, box) if use_bounds else None
+    if problem is None and scheme is None and found == "xyz":
+        problem = _counted_from_top(table, witness)
+    said = (table.metadata or {}).get("scheme", "").lower()
+    if problem is None and found is None and (scheme, said) == (None, "xyz"):
+        problem = _unclear(table, said)
+    certain = problem or scheme or found or "tms" in (said, *{by for by, _ in told})
+    doubts = () if certain else _doubts(table)
+    return Placement(rows, found, box if use_bounds else None, problem, notes, doubts)
 
 
 def lay_out(
@@ -261,16 +262,68 @@ def _to_box(bounds: Bounds) -> Box | None:
     return (west, upper, east, lower) if west < east and upper < lower else None
 
 
+def _told_by(table: TileTable) -> Iterator[tuple[Scheme, str]]:
+    """The scheme by which the tiles fit better into what the metadata tell, and into what; bounds first."""
+    extent = _deepest(table)
+    for box, text in _witnesses(table):
+        high = {scheme: _shared_height(box, tiles) for scheme, tiles in extent.items()}
+        if high["tms"] != high["xyz"]:
+            yield ("tms" if high["tms"] > high["xyz"] else "xyz"), text
+
+
+def _witnesses(table: TileTable) -> Iterator[tuple[Box, str]]:
+    """Where the metadata say that tiles lie."""
+    places = []
+    if table.bounds is not None:
+        left, bottom, right, top = table.bounds
+        places.append((table.bounds, f"lie in the bounds {table.bounds}"))
+        if _misfit(table, None, _to_box(table.bounds)):
+            places.append(((bottom, left, top, right), f"lie in the swapped bounds {table.bounds}"))
+    if table.center is not None:
+        lon, lat = table.center
+        around = lon - _NEAR, lat - _NEAR, lon + _NEAR, lat + _NEAR
+        places.append((around, f"hold the center {table.center}"))
+    for bounds, text in places:
+        box = _to_box(bounds)
+        if box is not None:
+            yield box, text
+
+
+def _misfit(table: TileTable, scheme: Scheme | None, box: Box | None) -> str | None:
+    """For tiles that do not lie in the bounds, whichever way rows count unless that is given."""
+    rows = scheme or "tms"
+    if box is None:
+        return _swapped(table, rows)
+    ways = _SCHEMES if scheme is None else (scheme,)
+    if any(_shared_height(box, _deepest(table)[way]) for way in ways):
+        return None
+    return _swapped(table, rows) or _apart(table, rows)
+
+
+def _doubts(table: TileTable) -> tuple[str, ...]:
+    """That the tiles lie elsewhere if rows count from the top; no doubt where they lie the same."""
+    extent = _deepest(table)
+    if extent["tms"] == extent["xyz"]:
+        return ()
+    from_bottom, from_top = (_short(degrees_of(extent[rows])) for rows in _SCHEMES)
+    text = (
+        "nothing tells which way tile rows count: from the bottom (tms), as MBTiles says and as they are "
+        f"read, the tiles lie in {from_bottom}, from the top (xyz) in {from_top} (left, bottom, right, "
+        "top); give scheme='tms' or scheme='xyz'"
+    )
+    return (text,)
+
+
 def _shared_height(one: Box, other: Box) -> float:
     """How high the common part of two boxes is; 0 where they are apart."""
     wide = min(one[2], other[2]) - max(one[0], other[0])
     return max(min(one[3], other[3]) - max(one[1], other[1]), 0.0) if wide > 0 else 0.0
 
 
-def _counted_from_top(table: TileTable) -> str:
+def _counted_from_top(table: TileTable, witness: str) -> str:
     return (
         f"{table.uri}: its tile rows count from the top (XYZ), expected from the bottom (TMS) as MBTiles "
-        f"says: only so do the tiles lie in the bounds {table.bounds} of the metadata (as TMS they lie in "
+        f"says: only so do the tiles {witness} of the metadata (as TMS they lie in "
         f"{_short(extent_in_degrees(table, 'tms'))}); give scheme='xyz' to read them so"
     )
 

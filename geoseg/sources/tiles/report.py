@@ -28,7 +28,14 @@ from geoseg.sources.tiles.placement import (
     lay_out,
     name_tile,
 )
-from geoseg.sources.tiles.table import TileTable, tile_blob, tile_blobs, tile_places, tile_size
+from geoseg.sources.tiles.table import (
+    TileTable,
+    is_found_by_index,
+    tile_blob,
+    tile_blobs,
+    tile_places,
+    tile_size,
+)
 from geoseg.window import Window
 
 Bad = tuple[int, int, int, str]
@@ -157,7 +164,7 @@ def report_on(
         first_missing=first,
         bad_tiles=(),
         problems=(placement.problem,) if placement.problem else (),
-        notes=placement.notes + tuple(_oddities(table, tiles)),
+        notes=(*placement.notes, *placement.doubts, *_oddities(table, tiles)),
         rows=placement.scheme,
     )
     return _with_pictures(report, decode)
@@ -306,6 +313,11 @@ def _oddities(table: TileTable, tiles: TileGrid) -> Iterator[str]:
     different = maxzoom_differs(table)
     if different:
         yield different
+    if not is_found_by_index(table):
+        yield (
+            "no index finds a tile by zoom_level, tile_column and tile_row, so that all of them are looked "
+            "through for each; CREATE INDEX place ON the table with these columns makes it fast"
+        )
     minzoom, smallest = table.number("minzoom"), min(table.zooms)
     if minzoom not in (None, smallest):
         yield f"the metadata say minzoom {minzoom}, but the smallest zoom with tiles is {smallest}"

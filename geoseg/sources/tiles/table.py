@@ -21,9 +21,10 @@ _SIZED = 16
 """Pictures whose heads tell the size of the tiles."""
 _DEEPEST = 30
 
-# Rows of tables that hold a place outside the world are no tiles.
+# Rows of tables that hold a place outside the world, or no whole numbers, are no tiles.
 _IN_WORLD = (
-    f"zoom_level BETWEEN 0 AND {_DEEPEST} AND tile_column BETWEEN 0 AND (1 << zoom_level) - 1 "
+    "typeof(zoom_level) = 'integer' AND typeof(tile_column) = 'integer' "
+    f"AND typeof(tile_row) = 'integer' AND zoom_level BETWEEN 0 AND {_DEEPEST} AND tile_column BETWEEN 0 AND (1 << zoom_level) - 1 "
     "AND tile_row BETWEEN 0 AND (1 << zoom_level) - 1"
 )
 _ZOOMS = (
@@ -33,6 +34,8 @@ _ZOOMS = (
 _PLACES = f"SELECT tile_column, tile_row FROM tiles WHERE zoom_level = ? AND {_IN_WORLD}"
 _BLOBS = f"SELECT tile_column, tile_row, tile_data FROM tiles WHERE zoom_level = ? AND {_IN_WORLD}"
 _BLOB = "SELECT tile_data FROM tiles WHERE zoom_level = ? AND tile_column = ? AND tile_row = ?"
+_PLACE = ("zoom_level=?", "tile_column=?", "tile_row=?")
+"""How SQLite names the columns that it looks up in an index."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,15 @@ class TileTable:
             return int((self.metadata or {})[name])
         except (KeyError, ValueError):
             return None
+
+    @property
+    def center(self) -> tuple[float, float] | None:
+        """(longitude, latitude) as the metadata say; None unless two finite numbers."""
+        try:
+            lon, lat = (float(part) for part in (self.metadata or {})["center"].split(",")[:2])
+        except (KeyError, ValueError):
+            return None
+        return (lon, lat) if math.isfinite(lon) and math.isfinite(lat) else None
 
     @property
     def bounds(self) -> Bounds | None:
@@ -114,6 +126,15 @@ def tile_blob(uri: str, zoom: int, column: int, row: int) -> Any:
 def tile_blobs(uri: str, zoom: int) -> Any:
     """Iterates over (column, row as stored, bytes) of all tiles of a zoom."""
     return stream(uri, f"{_BLOBS} ORDER BY tile_column, tile_row", (zoom,))
+
+
+def is_found_by_index(table: TileTable) -> bool:
+    """Whether SQLite finds a tile by its place without a look at all the others."""
+    steps = [str(row[-1]) for row in ask(table.uri, f"EXPLAIN QUERY PLAN {_BLOB}", (0, 0, 0))]
+    if table.kind == "table":
+        return any(all(column in step for column in _PLACE) for step in steps)
+    # What a view looks up has names of its own.
+    return not any(step.startswith("SCAN") or " AUTOMATIC " in step for step in steps)
 
 
 def tile_size(uri: str, zoom: int) -> int:

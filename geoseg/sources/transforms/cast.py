@@ -10,9 +10,9 @@ from pydantic import BeforeValidator
 
 from geoseg.errors import SourceError
 from geoseg.sources.base import Chip
+from geoseg.sources.statistics.running import Finite
 from geoseg.sources.transformed import Transform
 from geoseg.sources.transforms.recode import told
-from geoseg.sources.statistics.running import Finite
 
 
 def _dtype_name(value: Any) -> Any:

@@ -63,6 +63,11 @@ class Standardize(ScaledTransform):
         found = Statistics.of(source, uri=uri, thin=thin)
         return cls(mean=found.mean, std=found.std)
 
+    @property
+    def keeps_means(self) -> bool:
+        """True."""
+        return True
+
     def band_names_of(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """The same; SourceError where they are not as many as the means."""
         return _checked(self, names, len(self.mean))

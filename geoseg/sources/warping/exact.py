@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from geoseg.window import Window
 _WINDOW = 1 << 20
 """Target pixels worked on at once."""
 _RECTANGLE = 1 << 21
-"""Source pixels read at once, as long as the target can be cut any smaller."""
+"""Source pixels read at once; what one target pixel needs beyond that is read tile by tile."""
 _REACH = 2.0
 """Source pixels on each side of a place that a kernel without boxes needs."""
 
@@ -30,7 +31,11 @@ KERNELS: dict[str, Callable[..., Chip]] = {
     "mode": resample_boxes.mode,
 }
 """The kernels of the exact method, by the names that GDAL gives them."""
-_WITH_BOXES = ("average", "mode")
+_TALLIES: dict[str, Callable[[np.dtype[Any], int], resample_boxes.Tally]] = {
+    "average": resample_boxes.MeanTally,
+    "mode": resample_boxes.ModeTally,
+}
+"""Of the kernels over boxes, what they do with a box that is too large to be read at once."""
 
 
 def warp_exact(source: RasterSource, pixels: PixelMap, window: Window, resampling: str) -> Chip:
@@ -47,12 +52,10 @@ def warp_exact(source: RasterSource, pixels: PixelMap, window: Window, resamplin
     """
     if window.height * window.width > _WINDOW:
         return _in_halves(source, pixels, window, resampling)
-    boxed = resampling in _WITH_BOXES
+    boxed = resampling in _TALLIES
     cols, rows, *boxes = pixels.boxes(window) if boxed else pixels.centres(window)
     if resampling == "nearest":
-        for strip in resample.strips(window.shape):
-            part = Window(window.row + strip.start, window.col, len(cols[strip]), window.width)
-            pixels.settle_ties(part, (cols[strip], rows[strip]))
+        _settle_ties(pixels, window, cols, rows)
     if pixels.whole_turn:
         cols = unrolled(cols, source.grid.width)
     reach = (boxes[0] / 2 + 1, boxes[1] / 2 + 1) if boxes else (_REACH, _REACH)
@@ -60,9 +63,14 @@ def warp_exact(source: RasterSource, pixels: PixelMap, window: Window, resamplin
     if rectangle is None:
         data = np.zeros((len(source.band_names), *window.shape), source.dtype)
         return Chip(data, np.zeros(window.shape, bool))
-    if rectangle.height * rectangle.width > _RECTANGLE and window.shape != (1, 1):
-        return _in_halves(source, pixels, window, resampling)
-    chip = read_round(source, rectangle) if pixels.whole_turn else source.read(rectangle)
+    if rectangle.height * rectangle.width > _RECTANGLE:
+        if window.shape != (1, 1):
+            return _in_halves(source, pixels, window, resampling)
+        if boxed:
+            box = resample_boxes.box_of(rectangle, cols, rows, *boxes)
+            tally = _TALLIES[resampling](source.dtype, len(source.band_names))
+            return _by_tiles(source, box, tally, round_the_earth=pixels.whole_turn)
+    chip = _read(source, rectangle, round_the_earth=pixels.whole_turn)
     lost = _bring_near(cols, rows)
     if not boxed:
         _hold(source.grid, cols, rows, round_the_earth=pixels.whole_turn)
@@ -70,6 +78,31 @@ def warp_exact(source: RasterSource, pixels: PixelMap, window: Window, resamplin
     if lost.any():
         chip.data[:, lost], chip.valid[lost] = 0, False
     return chip
+
+
+def _by_tiles(
+    source: RasterSource, box: Window, tally: resample_boxes.Tally, *, round_the_earth: bool
+) -> Chip:
+    """The chip of one target pixel whose box is too large to be read at once."""
+    width = min(box.width, _RECTANGLE)
+    height = max(_RECTANGLE // width, 1)
+    for row in range(box.row, box.row_stop, height):
+        for col in range(box.col, box.col_stop, width):
+            shape = min(height, box.row_stop - row), min(width, box.col_stop - col)
+            tile = Window(row, col, *shape)
+            tally.add(_read(source, tile, round_the_earth=round_the_earth))
+    return tally.chip()
+
+
+def _settle_ties(pixels: PixelMap, window: Window, cols: Floats, rows: Floats) -> None:
+    """Bring places to the pixel that they are in, in place, strip by strip."""
+    for strip in resample.strips(window.shape):
+        part = Window(window.row + strip.start, window.col, len(cols[strip]), window.width)
+        pixels.settle_ties(part, (cols[strip], rows[strip]))
+
+
+def _read(source: RasterSource, window: Window, *, round_the_earth: bool) -> Chip:
+    return read_round(source, window) if round_the_earth else source.read(window)
 
 
 def _bring_near(cols: Floats, rows: Floats) -> NDArray[np.bool_]:

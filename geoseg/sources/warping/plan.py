@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from geoseg.errors import GridError
 from geoseg.grid import Floats, Grid
 from geoseg.sources.base import RasterSource
+from geoseg.sources.transformed import TransformedSource
 from geoseg.sources.warping.pixelmap import PixelMap
 from geoseg.sources.warping.seam import is_whole_turn, turn_of
 from geoseg.window import Window
@@ -24,6 +25,8 @@ _FINER = 4.0
 """So many times finer than the target a source is read as it is; beyond, from an overview."""
 _LEAST = 2.0
 """So many times finer than the target the overview is at least."""
+_CORNERS, _MARGIN = 9, 32
+"""Places on each side of a window that are looked at, and parts of its side by which it may bend there."""
 _SAMPLES = 17
 """Places on each side at which sizes are compared."""
 
@@ -71,7 +74,9 @@ def make_plan(
     if resampling == "auto":
         still, averaged = CATEGORICAL_KERNELS if categorical else ("bilinear", "average")
         resampling = averaged if ratio > _FINE and categorical == wholly else still
-    if overviews and resampling not in CATEGORICAL_KERNELS and ratio > _FINER:
+    # Stacks ask their sources for overviews, whatever is done to the stack's own pixels.
+    keeps_means = not isinstance(source, TransformedSource) or source.keeps_means
+    if overviews and keeps_means and resampling not in CATEGORICAL_KERNELS and ratio > _FINER:
         source = source.coarser(min(sizes) / _LEAST)
     return WarpPlan(resampling, source, ratio)
 
@@ -114,6 +119,33 @@ def measure(pixels: PixelMap, source: Grid, target: Grid) -> tuple[float, float]
         inside = np.isfinite(u)
     wide, high = (_median(size[inside]) for size in sizes)
     return wide, high
+
+
+def place_around(pixels: PixelMap, window: Window, *, reach: int) -> Window | None:
+    """The pixels of the source within reach of any place in a window of the target.
+
+    None where that cannot be told: a CRS ends in the window, or it lies across the end of a turn.
+    """
+    cols = np.linspace(window.col, window.col_stop, _CORNERS)
+    rows = np.linspace(window.row, window.row_stop, _CORNERS)
+    spans = []
+    for values in pixels.exact(*(side.ravel() for side in np.meshgrid(cols, rows))):
+        if not np.isfinite(values).all():
+            return None
+        low, high = float(values.min()), float(values.max())
+        margin = reach + (high - low) / _MARGIN
+        spans.append((math.floor(low - margin), math.ceil(high + margin)))
+    (col, col_stop), (row, row_stop) = spans
+    if pixels.turn is not None and not _within_half_a_turn(pixels, col, col_stop):
+        return None
+    return Window(row, col, row_stop - row, col_stop - col)
+
+
+def _within_half_a_turn(pixels: PixelMap, col: int, col_stop: int) -> bool:
+    """Whether columns are the only ones meant: no break lies between them, and none is another's twin."""
+    turn = pixels.turn or math.inf
+    inside = pixels.middle - turn / 2 <= col and col_stop <= pixels.middle + turn / 2
+    return inside and col_stop - col < turn / 2
 
 
 def _common(source: Grid, target: Grid) -> Window | None:

@@ -4,6 +4,8 @@ Every kernel takes a `Patch` of the source and a place in it for each pixel of t
 columns and rows as float64 (height, width), counted from the corner of the source's first pixel (a
 centre is at +0.5). It gives a `Chip` of the target in the source's dtype, with 0 where not valid.
 A pixel depends on its own neighbours only: a window of the target equals the crop of a larger one.
+What is blended is computed in float64 where float32 would round: integers of 64 bits are exact up to
+2**53 only, but for those that are taken as they are (nearest, mode).
 """
 
 from __future__ import annotations
@@ -103,9 +105,20 @@ def store(values: Values, out: Values) -> None:
     """Write computed values, rounded and held to the dtype's range where it is an integer one."""
     if out.dtype.kind in "biu":
         np.rint(values, out=values)
-    if out.dtype.kind in "iu":
-        np.clip(values, np.iinfo(out.dtype).min, np.iinfo(out.dtype).max, out=values)
+    if out.dtype.kind not in "iu":
+        out[...] = values
+        return
+    low, high = np.iinfo(out.dtype).min, np.iinfo(out.dtype).max
+    top = values.dtype.type(high)
+    if int(top) <= high:
+        np.clip(values, low, top, out=values)
+        out[...] = values
+        return
+    # As a float the limit of 64 bits is one more than it is, which the dtype does not hold.
+    full = values >= top
+    np.clip(values, low, np.nextafter(top, values.dtype.type(0)), out=values)
     out[...] = values
+    out[full] = high
 
 
 def _blend(patch: Patch, cols: Floats, rows: Floats, *, taps: int) -> Chip:

@@ -291,3 +291,97 @@ def test_a_condition_that_does_not_fit_its_columns_is_an_error():
         Condition.of("area > 'a'").holds(FRAME, name="frame")
     with pytest.raises(SourceError, match="does not fit the columns"):
         Condition.of("kind and area > 1").holds(FRAME, name="frame")
+
+
+STANDING = {
+    "bool": [True, False, True, False],
+    "object": np.array([True, False, None, np.bool_(False)], object),
+    "boolean": pd.array([True, False, None, False], dtype="boolean"),
+}
+
+
+@pytest.mark.parametrize("values", STANDING.values(), ids=STANDING)
+def test_a_column_of_true_and_false_stands_by_itself_whatever_holds_it(values):
+    frame = table(solar=values, floors=[2, 2, 1, 1])
+    truth = [value is not None and value is not pd.NA and bool(value) for value in values]
+    floors = frame.floors.tolist()
+    expected = {
+        "solar": truth,
+        "not solar": [not t for t in truth],
+        "~solar": [not t for t in truth],
+        "solar and floors > 1": [t and f > 1 for t, f in zip(truth, floors, strict=True)],
+        "solar | floors > 1": [t or f > 1 for t, f in zip(truth, floors, strict=True)],
+        "not solar & floors > 1": [not t and f > 1 for t, f in zip(truth, floors, strict=True)],
+        "floors > 1 & ~(solar | floors == 2)": [False] * 4,
+    }
+    for text, holds in expected.items():
+        assert Condition.of(text).holds(frame, name="frame").tolist() == holds, text
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        ("not demolished", '"demolished == 1"'),
+        ("~demolished", '"demolished == 1"'),
+        ("floors and solar == 1", '"floors == 1"'),
+        ("solar == 1 & floors", '"floors == 1"'),
+        ("kind", "\"kind == 'yes'\""),
+        ("solar == 1 or `a b`", '"`a b` == 1"'),
+        ("mixed or solar == 1", "\"mixed == 'yes'\""),
+    ],
+)
+def test_a_column_of_numbers_or_text_does_not_stand_by_itself(text, cure):
+    frame = table(
+        demolished=[0, 1, 1],
+        floors=[2, 2, 1],
+        solar=[1, 1, 0],
+        kind=["a", "", None],
+        mixed=np.array([True, 1, None], object),
+        **{"a b": [1.0, 0.0, np.nan]},
+    )
+    with pytest.raises(SourceError, match=r"does not fit the columns.* stands by itself") as caught:
+        Condition.of(text).holds(frame, name="frame")
+    assert str(caught.value).endswith(f"compare it, such as {cure}")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1.0, np.nan, 2.0],
+        pd.array([1, None, 2], dtype="Int64"),
+        np.array([1, None, 2], object),
+    ],
+    ids=["float", "nullable", "object"],
+)
+def test_a_missing_value_is_unlike_all_others_whatever_column_holds_it(values):
+    frame = table(n=values, m=[1, 1, 2])
+    for text, expected in {
+        "n == 1": [1, 0, 0],
+        "not n == 1": [0, 1, 1],
+        "n != 1": [0, 1, 1],
+        "n > 0": [1, 0, 1],
+        "n == n": [1, 0, 1],
+        "m != n": [0, 1, 0],
+        "n in [1, 2]": [1, 0, 1],
+        "n not in [1]": [0, 1, 1],
+        "0 < n <= 1": [1, 0, 0],
+    }.items():
+        assert Condition.of(text).holds(frame, name="frame").tolist() == expected, text
+
+
+def test_small_whole_numbers_do_not_begin_anew_when_they_are_calculated_with():
+    frame = table(a=np.array([3, 200], "uint8"), b=pd.array([100, None], dtype="Int8"))
+    assert Condition.of("a - 5 < 0").holds(frame, name="f").tolist() == [True, False]
+    assert Condition.of("a * 100 == 20000").holds(frame, name="f").tolist() == [False, True]
+    assert Condition.of("b * 2 == 200").holds(frame, name="f").tolist() == [True, False]
+
+
+def test_a_calculation_with_numbers_beyond_what_columns_hold_is_an_error():
+    for text in ("floors * 99999999999999999999 > 1", "1 / 0 > floors"):
+        with pytest.raises(SourceError, match=r"cannot be calculated: .*smaller numbers"):
+            Condition.of(text).holds(table(floors=[1, 2]), name="frame")
+
+
+def test_a_list_is_compared_with_nothing():
+    with pytest.raises(ConfigError, match="may not be part of a condition"):
+        Condition.of("floors in [1, 2] == True")

@@ -466,3 +466,46 @@ def test_a_source_without_features_goes_through_all_transforms(tmp_path):
         warnings.simplefilter("error")
         assert len(source.read()) == 0
         assert len(polygons_on(GRID, source)) == 0
+
+
+@pytest.mark.parametrize("metres", [1000, 0.001])
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        (-180, -90, 180, 90),
+        (-180, -85, 180, 85),
+        (-180, -60, 180, 60),
+        (-180, 80, 180, 90),
+        (-180, -90, 180, -60),
+    ],
+)
+def test_a_polygon_that_grows_to_less_than_it_was_is_left_out_with_a_count(bounds, metres):
+    frame = frame_of(shapely.box(*bounds), shapely.box(10, 50, 11, 51), crs="EPSG:4326")
+    with (
+        pytest.warns(UserWarning, match=r"1 features reach more than 500 km"),
+        pytest.warns(UserWarning, match=r"1 features have no place in metres or would be torn"),
+    ):
+        assert read(frame, Buffer(polygons_m=metres)).index.tolist() == [1]
+
+
+def test_a_polygon_folded_where_its_projection_ends_does_not_shrink_to_a_sliver():
+    frame = frame_of(shapely.box(-180, -85, 180, 85), crs="EPSG:4326")
+    with (
+        pytest.warns(UserWarning, match=r"1 features reach more than 500 km"),
+        pytest.warns(UserWarning, match=r"1 features have no place in metres or would be torn"),
+    ):
+        assert not len(read(frame, Buffer(polygons_m=-1000)))
+
+
+@pytest.mark.parametrize("bounds", [(-60, -70, 60, 70), (-179, -89, 179, 89), (10, 50, 11, 51)])
+def test_a_polygon_that_is_whole_in_metres_grows_and_shrinks_on_every_side(bounds):
+    box = shapely.box(*bounds)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*reach more than 500 km")
+        grown, shrunk = (
+            read(frame_of(box, crs="EPSG:4326"), Buffer(polygons_m=d)).geometry.iloc[0]
+            for d in (1000, -1000)
+        )
+    assert grown.covers(box)
+    assert box.covers(shrunk)
+    assert shrunk.area > 0.9 * box.area

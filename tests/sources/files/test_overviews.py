@@ -1,10 +1,24 @@
+from typing import Literal
+
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
 from rasterio.enums import ColorInterp, Resampling
 
+from geoseg.sources.base import Chip
 from geoseg.sources.geotiff import GeoTIFFSource
+from geoseg.sources.transformed import Transform
+from geoseg.sources.transforms import (
+    Cast,
+    FillNaN,
+    Log,
+    MinMax,
+    Percentile,
+    Reclass,
+    Standardize,
+)
+from geoseg.window import Window
 
 PLACE = Affine(10, 0, 500_000, 0, -10, 4_000_000)
 SHAPE = (101, 137)
@@ -133,6 +147,83 @@ def test_overviews_made_with_another_nodata_are_not_read(write_raster):
     tagged = build(write_raster("tagged.tif", data, nodata=7))
     coarse = GeoTIFFSource(uri=tagged, nodata=7).coarser(4)
     assert np.unique(coarse.read(coarse.grid.whole).data).tolist() == [100]
+
+
+@pytest.mark.parametrize("hidden", [None, "alone", "nodata"])
+def test_overviews_in_which_undeclared_nan_has_spread_are_not_read(write_raster, hidden, caplog):
+    data = ramp()[:1]
+    data[0, 50, 60] = np.nan
+    options = {None: {}, "alone": {"nodata": float("nan")}, "nodata": {"nodata": -9}}[hidden]
+    uri = build(write_raster("gaps.tif", data, **options))
+    with rasterio.open(uri, OVERVIEW_LEVEL=2) as file:
+        spread = np.isnan(file.read()).any()
+    source = GeoTIFFSource(uri=uri)
+    with caplog.at_level("INFO", "geoseg"):
+        coarse = source.coarser(4)
+    assert spread == (coarse is source) == (hidden != "alone")
+    assert ("NaN or infinity has spread" in caplog.text) == spread
+
+
+def test_overviews_of_floats_without_nan_or_hidden_by_a_mask_are_read(write_raster):
+    data = ramp()
+    assert GeoTIFFSource(uri=build(write_raster("whole.tif", data))).coarser(4).overview == 1
+    valid = np.indices(SHAPE)[0] > 40
+    data[:, ~valid] = np.nan
+    uri = build(write_raster("masked.tif", data, mask=valid))
+    coarse = GeoTIFFSource(uri=uri).coarser(4)
+    assert coarse.overview == 1
+    found = coarse.read(coarse.grid.whole).valid
+    assert 0.5 < found.mean() < 0.65
+    data[0, 60, 30] = np.inf
+    uri = build(write_raster("infinite.tif", data, mask=valid))
+    assert GeoTIFFSource(uri=uri).coarser(4).overview is None
+
+
+def test_each_band_with_a_nodata_is_averaged_where_it_is_measured(write_raster):
+    data = np.full((2, 64, 96), 100, np.uint8)
+    data[0, :, 1::2], data[1, ::2] = 0, 0  # holes that differ
+    uri = build(write_raster("holes.tif", data, nodata=0))
+    coarse = GeoTIFFSource(uri=uri).coarser(4)
+    chip = coarse.read(coarse.grid.whole)
+    assert coarse.overview is not None
+    assert chip.valid.all()
+    assert (chip.data == 100).all()  # no band's holes darken it
+
+
+class Halved(Transform):
+    type: Literal["overviews-test-halved"] = "overviews-test-halved"
+    linear: bool
+
+    def __call__(self, chip):
+        return Chip(chip.data / 2, chip.valid)
+
+    @property
+    def keeps_means(self):
+        return self.linear
+
+
+def test_only_transforms_that_keep_means_are_done_to_an_overview(write_raster):
+    uri = build(write_raster("ramp.tif", ramp((96, 128))[:1]))
+    standard = Standardize(mean=(3.0,), std=(2.0,))
+    others = (
+        FillNaN(value=0),
+        Cast(dtype="uint8", on_overflow="clip", on_fraction="round"),
+        MinMax(low=(1.0,), high=(2.0,)),
+        Percentile(low=(1.0,), high=(2.0,)),
+        Log(),
+        Reclass(mapping={1: 2}, default=0),
+        Halved(linear=False),
+    )
+    for transforms in ((standard,), (Halved(linear=True), standard)):
+        assert GeoTIFFSource(uri=uri, transforms=transforms).coarser(4).overview == 1
+    for other in others:
+        for transforms in ((other,), (standard, other)):
+            source = GeoTIFFSource(uri=uri, transforms=transforms)
+            assert source.coarser(4) is source
+    full = GeoTIFFSource(uri=uri, transforms=(standard,))
+    coarse = full.coarser(2)
+    block = full.read(Window(0, 0, 96, 128)).data.reshape(48, 2, 64, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(coarse.read(Window(0, 0, 48, 64)).data[0], block, atol=1e-5)
 
 
 def mosaic(write_raster, width, factors=((2, 4), (2, 4))):

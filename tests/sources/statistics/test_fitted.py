@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import tracemalloc
 import warnings
-from typing import Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
+import yaml
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,11 +22,27 @@ from hypothesis.extra.numpy import arrays
 
 from geoseg.errors import ConfigError, SourceError
 from geoseg.sources.array import ArraySource
+from geoseg.sources.cache import forget
 from geoseg.sources.geotiff import GeoTIFFSource
+from geoseg.sources.handles import close_all
+from geoseg.sources.stac import STACSource
 from geoseg.sources.statistics import Statistics
 from geoseg.sources.statistics.fitted import blocks
 from geoseg.sources.statistics.percentiles import extremes_of, percentiles_of
 from geoseg.sources.transforms.scaling import MinMax, Percentile, Standardize
+from geoseg.spec import files_of
+
+
+class Named(ArraySource):
+    """An array that says it comes from a file."""
+
+    type: Literal["named-for-tests"] = "named-for-tests"
+    uri: str
+    data: Any = np.arange(6.0).reshape(1, 2, 3)
+
+    def to_yaml(self) -> str:
+        return self.uri
+
 
 DTYPES = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"]
 FLOATS = ["float16", "float32", "float64"]
@@ -254,3 +275,147 @@ def test_a_store_in_a_folder_is_measured_anew_when_a_file_in_it_changes(tmp_path
 def test_an_array_cannot_be_told_by_a_file(tmp_path):
     with pytest.raises(ConfigError, match="holds an array"):
         Statistics.of(ArraySource(data=np.ones((1, 2, 2))), uri=str(tmp_path / "a.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"mean": [1.0, 2.0]}, "was changed after it was measured"),
+        ({"mean": [1.0], "std": [2.0]}, "was changed after it was measured"),
+        ({"count": 7}, "was changed after it was measured"),
+        ({"count": 0}, r"result\.count: Input should be greater"),
+        ({"mean": [1.0]}, "mean has 1 numbers and std 2"),
+        ({"std": [-1.0, 1.0]}, r"result\.std\.0: Input should be greater"),
+        ({"std": [1.0, math.nan]}, r"result\.std\.1: Input should be a finite number"),
+        ({"mean": [math.inf, 1.0]}, r"result\.mean\.0: Input should be a finite number"),
+        ({"mean": [], "std": []}, r"result\.mean: Tuple should have at least 1"),
+        ({"mean": "many"}, r"result\.mean: "),
+    ],
+)
+@pytest.mark.parametrize("kind", [Statistics, Standardize])
+def test_a_kept_result_that_was_changed_or_damaged_is_an_error_that_names_the_cure(
+    tmp_path, changed, text, kind
+):
+    uri, kept = write_tif(tmp_path / "a.tif", made("uint16", (40, 30))[0]), tmp_path / "kept.yaml"
+    first = kind.of(uri, uri=str(kept))
+    record = yaml.safe_load(kept.read_text())
+    record["result"] |= changed
+    kept.write_text(yaml.safe_dump(record))
+    with pytest.raises(ConfigError, match=rf"kept\.yaml: .*{text}.*delete it to measure anew"):
+        kind.of(uri, uri=str(kept))
+    kept.unlink()
+    assert kind.of(uri, uri=str(kept)) == first
+
+
+@pytest.mark.parametrize("kind", [MinMax, Percentile])
+@pytest.mark.parametrize("part", ["result", "hash", "fingerprint"])
+def test_no_part_of_a_kept_result_can_be_changed_unnoticed(tmp_path, kind, part):
+    uri, kept = write_tif(tmp_path / "a.tif", made("uint16", (40, 30))[0]), tmp_path / "kept.yaml"
+    first = kind.of(uri, uri=str(kept))
+    record = yaml.safe_load(kept.read_text())
+    record[part] = {**record[part], "high": [1e9, 1e9]} if part == "result" else "0" * 64
+    kept.write_text(yaml.safe_dump(record))
+    with pytest.raises(ConfigError, match=r"kept\.yaml: was changed after it was measured"):
+        kind.of(uri, uri=str(kept))
+    del record[part]
+    kept.write_text(yaml.safe_dump(record))
+    with pytest.raises(ConfigError, match=r"kept\.yaml: .*holds no .*delete it to measure anew"):
+        kind.of(uri, uri=str(kept))
+    kept.unlink()
+    assert kind.of(uri, uri=str(kept)) == first
+
+
+def test_a_kept_result_of_another_number_of_bands_is_an_error(tmp_path, write_raster):
+    two = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    write_raster("a.tif", two)
+    vrt, kept = str(tmp_path / "a.vrt"), str(tmp_path / "kept.yaml")
+    with rasterio.open(tmp_path / "a.tif") as file:
+        rasterio.shutil.copy(file, vrt, driver="VRT")
+
+    class Untold(GeoTIFFSource):
+        """A source that shows fewer bands than it did, though its text and files are the same."""
+
+        type: Literal["untold-for-tests"] = "untold-for-tests"
+        fewer: ClassVar[bool] = False
+
+        @property
+        def own_band_names(self):
+            return super().own_band_names[: 1 if Untold.fewer else 2]
+
+    source = Untold(uri=vrt)
+    assert Statistics.of(source, uri=kept).count == 12
+    Untold.fewer = True
+    with pytest.raises(
+        ConfigError, match=r"kept\.yaml: `mean` has 2 numbers, .* has 1 bands: .*delete"
+    ):
+        Statistics.of(source, uri=kept)
+
+
+@pytest.mark.parametrize("name", ["a.tif.aux.xml", "a.tif.msk", "a.tif.ovr", "a.tfw", "a.tif-wal"])
+def test_a_file_beside_it_that_appears_or_changes_is_a_change(tmp_path, name):
+    source = Named(uri=write_tif(tmp_path / "a.tif", made("uint8", (4, 3))[0]))
+    kept, beside = str(tmp_path / "kept.yaml"), tmp_path / name
+    first = Statistics.of(source, uri=kept)
+    beside.touch()  # SQLite makes an empty file as it reads
+    assert Statistics.of(source, uri=kept) == first
+    for text in ("<a/>", "<ab/>"):
+        beside.write_text(text)
+        with pytest.warns(UserWarning, match="measured anew"):
+            Statistics.of(source, uri=kept)
+        Statistics.of(source, uri=kept)
+    beside.unlink()
+    with pytest.warns(UserWarning, match="measured anew"):
+        Statistics.of(source, uri=kept)
+
+
+def test_nodata_told_beside_a_file_after_it_was_measured_counts(tmp_path):
+    data = np.full((1, 6, 8), 5, "uint8")
+    data[0, 3:] = 99
+    uri, kept = write_tif(tmp_path / "a.tif", data), str(tmp_path / "kept.yaml")
+    assert Statistics.of(uri, uri=kept).mean == (52,)
+    (tmp_path / "a.tif.aux.xml").write_text(
+        "<PAMDataset><PAMRasterBand band='1'><NoDataValue>99</NoDataValue></PAMRasterBand></PAMDataset>"
+    )
+    close_all()  # as a new process
+    forget()
+    with pytest.warns(UserWarning, match="measured anew"):
+        assert Statistics.of(uri, uri=kept).mean == (5,)
+
+
+def test_the_manifest_of_a_single_file_and_of_a_folder_count(tmp_path):
+    for uri, manifest in (
+        ("one.lmdb", "one.lmdb.manifest.parquet"),
+        ("s/data.mdb", "s/manifest.parquet"),
+        ("s", "s/manifest.parquet"),
+    ):
+        (tmp_path / "s").mkdir(exist_ok=True)
+        if uri != "s":
+            (tmp_path / uri).write_bytes(b"1")
+        kept = str(tmp_path / "kept.yaml")
+        source = Named(uri=str(tmp_path / uri))
+        Statistics.of(source, uri=kept)
+        (tmp_path / manifest).write_bytes(b"1")
+        with pytest.warns(UserWarning, match="measured anew"):
+            Statistics.of(source, uri=kept)
+        (tmp_path / manifest).unlink()
+        Path(kept).unlink()
+
+
+def test_the_files_of_a_stac_item_are_those_measured(tmp_path):
+    pytest.importorskip("pystac")
+    data = np.full((1, 6, 8), 5, "uint8")
+    write_tif(tmp_path / "red.tif", data)
+    item = {"type": "Feature", "stac_version": "1.0.0", "id": "i", "geometry": None, "links": []}
+    asset = {"href": "./red.tif", "type": "image/tiff", "roles": ["data"]}
+    item |= {"properties": {"datetime": "2020-06-01T00:00:00Z"}, "assets": {"red": asset}}
+    (tmp_path / "i.json").write_text(json.dumps(item))
+    source, kept = STACSource(uri=str(tmp_path / "i.json")), str(tmp_path / "kept.yaml")
+
+    assert files_of(source) == (source.uri, str(tmp_path / "red.tif"))
+    with pytest.raises(ConfigError, match=r"red\.tif: is read as an input too"):
+        Statistics.of(source, uri=str(tmp_path / "red.tif"))
+    assert Statistics.of(source, uri=kept).mean == (5,)
+    write_tif(tmp_path / "red.tif", data * 2)
+    os.utime(tmp_path / "red.tif", ns=(1, 1))
+    with pytest.warns(UserWarning, match="measured anew"):
+        assert Statistics.of(source, uri=kept).mean == (10,)

@@ -345,6 +345,22 @@ def test_a_damaged_value_names_its_key_and_spares_the_others(tmp_path):
             reader.read(key)
 
 
+def test_near_keys_are_not_looked_for_in_a_store_that_was_found_damaged(tmp_path):
+    uri = put(tmp_path / "s", {f"k{i:03}": b"x" * 1500 for i in range(30)})
+    path = Path(uri, "data.mdb")
+    data = bytearray(path.read_bytes())
+    for page in range(0, len(data), 4096):
+        # A page begins with its number (8 bytes), 2 bytes and flags: 2 is a leaf of the tree.
+        if data[page + 10] == 2 and b"k029" in data[page : page + 4096]:
+            data[page + 10] = 0
+    path.write_bytes(data)
+    reader = StoreReader(uri)
+    with pytest.raises(SourceError, match=r"cannot be read: .*is damaged"):
+        reader.value("k029")
+    with pytest.raises(SourceError, match=r"has no patch 'a'; the store is damaged: write or copy"):
+        reader.value("a")
+
+
 def test_a_store_that_the_program_itself_has_open_is_read_or_says_so(store):
     with lmdb.open(store[0], map_size=1 << 24):
         try:

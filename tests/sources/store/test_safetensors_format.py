@@ -161,6 +161,8 @@ def entry(dtype="U8", shape=(12,), offsets=(0, 12)):
         (with_header({"a": entry(shape="12")}), "'a' has shape"),
         (with_header({"a": entry(shape=[-12])}), "'a' has shape"),
         (with_header({"a": entry(shape=[1.5])}), "'a' has shape"),
+        (with_header({"a": entry(shape=[True, 12])}), r"'a' has shape \(True, 12\)"),
+        (with_header({"a": entry(shape=[0, 1 << 70], offsets=[0, 0])}), "more than numpy counts"),
         (with_header({"a": entry(shape=[1] * 70 + [12])}), "'a' has shape"),
         (with_header({"a": entry(offsets=[-1, 11])}), "'a' has shape"),
         (with_header({"a": entry(shape=[13])}), "13 bytes, but has 12"),

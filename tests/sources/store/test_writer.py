@@ -13,7 +13,8 @@ import safetensors.numpy
 from geoseg.errors import SourceError, StoreError
 from geoseg.grid import Grid
 from geoseg.sources.store.environments import close_stores
-from geoseg.sources.store.manifest import Patch, find_patch, manifest_path
+from geoseg.sources.store.manifest import find_patch, manifest_path
+from geoseg.sources.store.patch import Patch
 from geoseg.sources.store.writer import StoreWriter
 
 GRID = Grid(crs="EPSG:32633", transform=[10, 0, 5e5, 0, -10, 4e6], height=12, width=20)
@@ -310,7 +311,14 @@ def test_a_patch_is_found_in_a_manifest_of_many_rows(tmp_path):
 
     assert pq.ParquetFile(path).num_row_groups == 3
     for i, key in list(enumerate(keys))[::97]:
-        assert find_patch(path, key) == Patch(("x",), None, None, (float(i),))
+        assert find_patch(path, key) == Patch(
+            bands=("x",),
+            shapes=((1, 1),),
+            dtypes=("uint8",),
+            crs=None,
+            transform=None,
+            nodata=(float(i),),
+        )
     for key in ("p", "p1x", "zzz", ""):
         assert find_patch(path, key) is None
 

@@ -299,3 +299,95 @@ def test_pixels_outside_the_domain_of_the_crs_are_not_valid(kernel):
     np.testing.assert_array_equal(chip.valid, np.isfinite(lon) & (cols < 300))
     assert chip.data.dtype == np.float64
     np.testing.assert_array_equal(chip.data[0], np.where(chip.valid, 7.25, 0))
+
+
+def one_pixel(dtype, gaps, seed=0, bands=2, shape=(61, 83)):
+    """A source of few values with gaps, and a target pixel that holds some 50 x 70 of its pixels."""
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, 9, (bands, *shape))
+    low = -4 if np.issubdtype(dtype, np.signedinteger) or np.issubdtype(dtype, np.floating) else 0
+    data = (values + low).astype(dtype)
+    valid = rng.random(shape) >= gaps
+    grid = Grid(
+        crs="EPSG:32619",
+        transform=Affine(1, 0, 500_000, 0, -1, 4e6),
+        height=shape[0],
+        width=shape[1],
+    )
+    coarse = Grid(
+        crs=grid.crs, transform=Affine(70, 0, 500_005.3, 0, -50, 4e6 - 4.2), height=2, width=2
+    )
+    return ArraySource(data=data, valid=valid, grid=grid), coarse
+
+
+@pytest.mark.parametrize("limit", [64, 500, 4_000])
+@pytest.mark.parametrize("gaps", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "uint64", "float32"])
+@pytest.mark.parametrize("kernel", ["average", "mode"])
+def test_a_box_read_in_tiles_gives_what_it_gives_at_once(monkeypatch, kernel, dtype, gaps, limit):
+    source, coarse = one_pixel(dtype, gaps)
+    warped = WarpedSource(source=source, onto=coarse, resampling=kernel)
+    whole = warped.read(coarse.whole)
+    values = source.data[:, 4:54, 5:75]  # of the first pixel: centres from 4.2 and 5.3 on
+    valid = source.valid[4:54, 5:75]
+    assert whole.valid[0, 0] == valid.any()
+    for band, found in zip(values, whole.data[:, 0, 0], strict=True):
+        seen = band[valid].tolist()
+        mean = float(np.mean(seen)) if seen else 0
+        often = min(set(seen), key=lambda v: (-seen.count(v), v)) if seen else 0
+        assert found == (
+            often if kernel == "mode" else np.dtype(dtype).type(np.rint(mean))
+        ) or found == np.float32(mean)
+    monkeypatch.setattr(exactwarp, "_RECTANGLE", limit)
+    tiled = warped.read(coarse.whole)
+    np.testing.assert_array_equal(tiled.data, whole.data)
+    np.testing.assert_array_equal(tiled.valid, whole.valid)
+    assert tiled.data.dtype == source.dtype
+    for at in coarse.whole.row, coarse.whole.row + 1:
+        line = warped.read(Window(at, 0, 1, 2))
+        np.testing.assert_array_equal(line.data, tiled.data[:, at : at + 1])
+
+
+@pytest.mark.parametrize("kernel", ["average", "mode"])
+def test_a_target_pixel_of_any_size_reads_the_source_in_bounded_rectangles(monkeypatch, kernel):
+    source, coarse = one_pixel("uint8", 0.1)
+    areas, read = [], ArraySource.read
+
+    def noted(self, window):
+        areas.append(window.height * window.width)
+        return read(self, window)
+
+    monkeypatch.setattr(ArraySource, "read", noted)
+    for limit in (700, 40):  # lines, and pieces of lines
+        monkeypatch.setattr(exactwarp, "_RECTANGLE", limit)
+        areas.clear()
+        WarpedSource(source=source, onto=coarse, resampling=kernel).read(Window(0, 0, 1, 1))
+        assert max(areas) <= limit
+        assert sum(areas) == 50 * 70  # every pixel of the box once
+
+
+def test_a_box_round_the_earth_is_read_in_tiles_too(monkeypatch):
+    ids = np.random.default_rng(3).integers(0, 5, (1, 36, 72)).astype("uint8")
+    grid = Grid(crs="EPSG:4326", transform=Affine(5, 0, 0, 0, -5, 90), height=36, width=72)
+    # 40 degrees on each side of Greenwich, where the source of 0..360 degrees begins and ends.
+    onto = Grid(crs="EPSG:4326", transform=Affine(80, 0, -40, 0, -60, 30), height=1, width=1)
+    monkeypatch.setattr(exactwarp, "_RECTANGLE", 30)
+    for kernel in ("average", "mode"):
+        source = ArraySource(data=ids, grid=grid)
+        chip = WarpedSource(source=source, onto=onto, resampling=kernel).read(onto.whole)
+        box = np.concatenate([ids[0, 12:24, -8:], ids[0, 12:24, :8]], axis=1)
+        expected = np.rint(box.mean()) if kernel == "average" else np.bincount(box.ravel()).argmax()
+        assert chip.data.ravel().tolist() == [expected]
+
+
+def test_of_nan_that_is_measured_none_equals_another_in_tiles_too(monkeypatch):
+    source, coarse = one_pixel("float32", 0.0, bands=1)
+    data = np.full_like(source.data, np.nan)
+    data[0, 20, 30:32] = 7, 6
+    found = []
+    for limit in (1 << 21, 500):
+        monkeypatch.setattr(exactwarp, "_RECTANGLE", limit)
+        holed = ArraySource(data=data, valid=np.ones(data.shape[1:], bool), grid=source.grid)
+        warped = WarpedSource(source=holed, onto=coarse, resampling="mode")
+        found.append(warped.read(Window(0, 0, 1, 1)).data.ravel().tolist())
+    assert found == [[6.0], [6.0]]

@@ -17,7 +17,9 @@ from geoseg.grid import Grid
 from geoseg.sources.array import ArraySource
 from geoseg.sources.base import RasterSource
 from geoseg.sources.geotiff import GeoTIFFSource
+from geoseg.sources.stack import StackSource
 from geoseg.sources.transformed import Transform
+from geoseg.sources.transforms import MinMax
 from geoseg.sources.warp import WarpedSource
 from geoseg.window import Window
 
@@ -288,3 +290,26 @@ def test_a_warped_source_has_no_overviews_of_its_own(write_raster):
     uri, _ = scene(write_raster)
     warped = WarpedSource(source=uri, onto=onto(1.3))
     assert warped.coarser(8) is warped
+
+
+def test_pixels_that_are_changed_after_stacking_are_changed_at_full_resolution(write_raster):
+    uri, data = scene(write_raster)
+    plain = StackSource(sources=(uri,))
+    assert WarpedSource(source=plain, onto=onto(17)).plan.source != plain
+    changed = StackSource(sources=(uri,), transforms=(MinMax(low=(110,), high=(130,)),))
+    warped = WarpedSource(source=changed, onto=onto(16, offset=5))
+    assert warped.plan.source == changed
+    height, width = warped.grid.shape
+    part = data[0, 5 : 5 + height * 16, 5 : 5 + width * 16].astype(float)
+    mean = ((part - 110) / 20).clip(0, 1).reshape(height, 16, width, 16).mean(axis=(1, 3))
+    np.testing.assert_allclose(warped.read(warped.grid.whole).data[0], mean, atol=1e-5)
+
+
+def test_undeclared_nan_hides_no_more_than_without_overviews(write_raster):
+    rng = np.random.default_rng(0)
+    data = np.where(rng.random(SHAPE) < 0.5, np.nan, 100).astype("float32")[None]
+    uri = write_raster("gaps.tif", data, transform=Affine(1, 0, 5e5, 0, -1, 4e6))
+    warped = WarpedSource(source=overviewed(uri, (2, 4, 8)), onto=onto(16.5))
+    chip = warped.read(warped.grid.whole)
+    assert chip.valid.all()
+    assert (chip.data == 100).all()

@@ -204,3 +204,33 @@ def test_what_is_not_valid_is_zero_and_never_nan(kernel):
     assert np.isfinite(chip.data).all()
     assert (chip.data[:, ~chip.valid] == 0).all()
     assert (chip.data[:, chip.valid] >= 1).all()
+
+
+@pytest.mark.parametrize("kernel", [bilinear, cubic, average])
+@pytest.mark.parametrize("dtype", ["int64", "uint64", "int32", "uint32"])
+def test_the_largest_integers_do_not_begin_anew(kernel, dtype):
+    low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    cols, rows = places_in((7, 9))
+    sizes = (np.full(cols.shape, 3.0),) * 2 if kernel is average else ()
+    valid = np.ones(WINDOW.shape, bool)
+    stripes = np.where(np.arange(WINDOW.width) % 6 < 3, np.array(high, dtype), np.array(low, dtype))
+    for line in (high, high // 2, low, 0, stripes):  # cubic goes past both limits at the stripes
+        data = np.empty((1, *WINDOW.shape), dtype)
+        data[...] = line
+        found = kernel(Patch(Chip(data, valid), WINDOW), cols, rows, *sizes).data
+        assert found.dtype == dtype
+        floats = Patch(Chip(data.astype(float), valid), WINDOW)
+        expected = kernel(floats, cols, rows, *sizes).data
+        for value, real in zip(found.ravel(), expected.ravel(), strict=True):
+            held = min(max(round(real), low), high)
+            assert abs(int(value) - held) <= max(high >> 50, 1)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_a_limit_of_64_bits_comes_through_an_average_as_it_is(dtype):
+    high = np.iinfo(dtype).max
+    data = np.full((1, *WINDOW.shape), high, dtype)
+    cols, rows = places_in((5, 5))
+    size = np.full(cols.shape, 4.0)
+    patch = Patch(Chip(data, np.ones(WINDOW.shape, bool)), WINDOW)
+    assert (average(patch, cols, rows, size, size).data == high).all()
