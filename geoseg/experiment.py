@@ -18,10 +18,10 @@ from geoseg.grid import Grid
 from geoseg.labels.base import LabelSource
 from geoseg.labels.evaluate import Evaluation, evaluate
 from geoseg.labels.geotiff import GeoTIFFLabelStore
-from geoseg.learner.training import Prediction, Training
+from geoseg.learner.training import Prediction, Training, check_tta
 from geoseg.outputs import local_path, refuse_inputs
 from geoseg.scene import Scene
-from geoseg.spec import Spec, Uri, files_of
+from geoseg.spec import Spec, Uri
 from geoseg.window import Window, pair
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class Experiment(Spec):
                 f"prediction.stride {stride} is larger than the window of {size} px: pixels between "
                 "windows would be lost; use a stride of at most the size"
             )
+        check_tta(self.prediction.tta, pair(size))
         ids = [scene.id for _, scene in self.scenes()]
         twice = sorted({name for name in ids if ids.count(name) > 1})
         if twice:
@@ -170,7 +171,7 @@ def run(experiment: Experiment) -> Results:
     folder = _writable(experiment.output)
     outputs = [folder / MAPS / f"{scene.id}.tif" for scene in experiment.test]
     outputs += [folder / name for name in (BUNDLE, SCORES, *KEPT)]
-    inputs = [uri for _, scene in experiment.scenes() for uri in files_of(scene)]
+    inputs = [uri for _, scene in experiment.scenes() for uri in scene.inputs]
     refuse_inputs(map(str, outputs), inputs)
     check(experiment)
     learner = Learner(experiment.classes, experiment.training)
@@ -198,6 +199,7 @@ def _score(learner: Learner, scene: Scene, uri: str, options: Prediction) -> Eva
         blend=options.blend,
         batch_size=options.batch_size,
         workers=options.workers,
+        tta=options.tta,
     )
     truth = _labels_of(scene).on(scene.grid)
     return evaluate(truth, predicted, scene.aoi, name=scene.id)

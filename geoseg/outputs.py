@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,24 +58,73 @@ def written_whole(uri: str) -> Iterator[Path]:
     Raises:
         StoreError: The folder cannot be made or written, or `uri` is a folder or no local path.
     """
-    target = local_path(uri)
-    if target.is_dir():
-        raise StoreError(f"{uri}: is a folder, expected the path of a file; add a file name")
+    with written_together((uri,)) as (path,):
+        yield path
+
+
+@contextmanager
+def written_together(uris: Sequence[str]) -> Iterator[tuple[Path, ...]]:
+    """Paths to write to, as `written_whole` gives one; all take their names when the block ends.
+
+    They take them one after another, in the order given: no file system renames several files at once.
+    Where one cannot, those before it are taken back and what had their names has them again. Only a
+    process that is killed between two of them leaves new files beside old ones, each of them whole.
+
+    Args:
+        uris: Files of one folder.
+
+    Raises:
+        StoreError: As of `written_whole`, for any of them.
+    """
+    targets = [local_path(uri) for uri in uris]
+    for target, uri in zip(targets, uris, strict=True):
+        if target.is_dir():
+            raise StoreError(f"{uri}: is a folder, expected the path of a file; add a file name")
+    first = targets[0]
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        first.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{first.name}-", dir=first.parent))
     except OSError as error:
         raise StoreError(
-            f"{uri}: nothing can be written to the folder {target.parent.absolute()}: "
+            f"{uris[0]}: nothing can be written to the folder {first.parent.absolute()}: "
             f"{error.strerror}; choose another place or change its permissions"
         ) from error
     process = os.getpid()
     try:
-        yield folder / target.name
-        try:
-            (folder / target.name).replace(target)
-        except OSError as error:
-            raise StoreError(f"{uri}: cannot be replaced: {error.strerror}; remove it") from error
+        yield tuple(folder / target.name for target in targets)
+        _name_all(folder, targets)
     finally:
         if os.getpid() == process:  # a forked child must not tidy up for its parent
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _name_all(folder: Path, targets: Sequence[Path]) -> None:
+    """Give files of a folder their final names, all of them or none."""
+    tried: list[tuple[Path, Path | None]] = []
+    whole = False
+    try:
+        for target in targets:
+            try:
+                if len(targets) > 1:  # one is replaced or not
+                    tried.append((target, _kept(target, folder)))
+                (folder / target.name).replace(target)
+            except OSError as error:
+                raise StoreError(
+                    f"{target}: cannot be replaced: {error.strerror}; remove it"
+                ) from error
+        whole = True
+    finally:
+        for target, old in reversed([] if whole else tried):
+            target.unlink(missing_ok=True) if old is None else old.replace(target)
+
+
+def _kept(target: Path, folder: Path) -> Path | None:
+    """A second name for the file that is to be replaced; None where there is none."""
+    if not target.exists():
+        return None
+    old = folder / f"old-{target.name}"
+    try:
+        old.hardlink_to(target)  # the target keeps its name
+    except OSError:
+        target.rename(old)  # a file system without links
+    return old

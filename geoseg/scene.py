@@ -14,7 +14,7 @@ from geoseg.aoi import AOI
 from geoseg.classes import ClassMap
 from geoseg.errors import GridError, SceneError
 from geoseg.grid import Grid
-from geoseg.labels.base import Ids, LabelSource
+from geoseg.labels.base import Ids, Labels, LabelSource, StoreField
 from geoseg.labels.sources import RasterLabels, VectorLabels
 from geoseg.sources.base import (
     Chip,
@@ -28,10 +28,11 @@ from geoseg.sources.features.frames import name_of
 from geoseg.sources.features.ongrid import polygons_on
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.warp import WarpedSource
-from geoseg.spec import FrozenMap, Spec, uris_of
+from geoseg.spec import FrozenMap, Spec, files_of, uris_of
 from geoseg.window import Window
 
-_VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".fgb", ".parquet", ".geoparquet", ".kml")
+VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".fgb", ".parquet", ".geoparquet", ".kml")
+"""How the names of vector files end; every other file is taken as a raster."""
 
 
 def _name_the_kind(labels: Any) -> Any:
@@ -73,6 +74,9 @@ class Scene(Spec):
     """Polygons outside which pixels are ignored; plain text is the uri of a vector file."""
     reference: Literal["image", "labels"] | Grid = "image"
     """Whose grid is the scene's: the image's, the label raster's, or one of its own."""
+    store: StoreField | None = None
+    """Where a Learner writes its prediction of the scene unless it is told another place; plain text is
+    the path of a GeoTIFF. None: the prediction stays in memory."""
 
     @classmethod
     def of(
@@ -128,6 +132,33 @@ class Scene(Spec):
         if self.image.grid == grid:
             return self.image
         return WarpedSource(source=self.image, onto=grid)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The files that are read for this scene: of its image, labels and AOI, not of its store."""
+        parts = (self.image, self.labels, self.aoi)
+        return tuple(uri for part in parts if part is not None for uri in files_of(part))
+
+    @property
+    def prediction(self) -> Labels:
+        """What was predicted for this scene, read from its store, e.g. to be evaluated.
+
+        Raises:
+            SceneError: The scene names no store, or what lies there is on another grid.
+            StoreError: Nothing was written there, or it cannot be read.
+        """
+        if self.store is None:
+            raise SceneError(
+                f"scene {self.id!r} names no store to read its prediction from; pass Scene(store=...)"
+            )
+        labels, grid = self.store.read(), self.grid
+        if labels.grid.shape != grid.shape or labels.grid.offset_of(grid) != (0, 0):
+            raise SceneError(
+                f"scene {self.id!r}: what lies in its store is of another grid "
+                f"({labels.grid.describe()}, bounds {labels.grid.bounds}) than the scene "
+                f"({grid.describe()}, bounds {grid.bounds}); predict it again"
+            )
+        return labels
 
     @property
     def area(self) -> AOI | None:
@@ -193,7 +224,7 @@ def _labels_of(
     uri: str, classes: ClassMap | None, class_by: str | None, mapping: dict[int, int] | None
 ) -> LabelSource:
     """Raster or vector labels, by the file's suffix."""
-    if uri.lower().endswith(_VECTOR_SUFFIXES):
+    if uri.lower().endswith(VECTOR_SUFFIXES):
         if mapping is not None:
             raise SceneError(f"{uri}: `mapping` is for label rasters; vectors take class_by=...")
         # Without a class 0 there is no background: what no polygon covers is not known.

@@ -1,10 +1,11 @@
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
 from geoseg.errors import StoreError
-from geoseg.outputs import written_whole
+from geoseg.outputs import written_together, written_whole
 
 
 def test_a_file_appears_under_its_name_when_the_block_ends(tmp_path):
@@ -74,3 +75,42 @@ def test_a_folder_without_permission_is_named(tmp_path):
         written_whole(str(tmp_path / "out.txt")),
     ):
         pass
+
+
+def contents(folder):
+    return {path.name: path.read_text() for path in folder.iterdir() if path.is_file()}
+
+
+def write_some(folder, names):
+    """Write these of the files a, b and c, which appear together."""
+    with written_together([str(folder / name) for name in "abc"]) as paths:
+        before = contents(folder)
+        for path in paths:
+            if path.name in names:
+                path.write_text(f"new {path.name}")
+        assert contents(folder) == before
+
+
+def test_several_files_appear_under_their_names_together(tmp_path):
+    (tmp_path / "b").write_text("old")
+    write_some(tmp_path, "abc")
+    assert contents(tmp_path) == {name: f"new {name}" for name in "abc"}
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("missing", ["a", "b", "c"])
+def test_where_one_of_several_is_not_written_all_names_are_as_before(
+    tmp_path, missing, links, monkeypatch
+):
+    def refuse(self, target):
+        raise OSError("a file system without links")
+
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", refuse)
+    (tmp_path / "a").write_text("old a")
+    (tmp_path / "c").write_text("old c")
+    with pytest.raises(StoreError, match=f"{missing}: cannot be replaced"):
+        write_some(tmp_path, set("abc") - {missing})
+    assert contents(tmp_path) == {"a": "old a", "c": "old c"}
+    assert len(list(tmp_path.iterdir())) == 2

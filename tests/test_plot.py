@@ -270,6 +270,16 @@ def test_an_evaluation_shows_shares_and_ious(scene, prediction, tmp_path):
     figure.savefig(tmp_path / "evaluation.png")
 
 
+def test_intervals_are_drawn_over_the_bars(scene, prediction):
+    pytest.importorskip("matplotlib")
+    options = {"bootstrap": 50, "block_px": 8}
+    evaluation = evaluate(scene.labels.on(GRID), prediction, **options)
+    axes = plot.evaluation(evaluation).axes[1]
+    drawn = [segments.get_segments()[0][:, 0].tolist() for segments in axes.collections]
+    per_class = evaluation.to_dict()["overall"]["per_class"]
+    np.testing.assert_allclose(drawn, [record["iou_interval"] for record in per_class])
+
+
 def test_an_evaluation_with_a_class_that_does_not_occur_is_drawn():
     pytest.importorskip("matplotlib")
     labels = ArrayLabels(GRID, CLASSES, np.full(GRID.shape, 2, "uint8"))

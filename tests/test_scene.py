@@ -12,8 +12,10 @@ from rasterio.features import geometry_mask
 from shapely.geometry import Polygon, box, mapping
 
 from geoseg.classes import ClassMap
-from geoseg.errors import GridError, LabelError, SceneError
+from geoseg.errors import GridError, LabelError, SceneError, StoreError
 from geoseg.grid import Grid
+from geoseg.labels.array import ArrayLabels
+from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.labels.sources import RasterLabels, VectorLabels
 from geoseg.scene import Scene
 from geoseg.sources.array import ArraySource
@@ -181,3 +183,48 @@ def test_vector_labels_of_classes_without_an_id_0_know_no_background():
     classes = ClassMap.model_validate([{"id": 2, "name": "a"}, {"id": 3, "name": "b"}])
     assert Scene.of("a.tif", "b.gpkg", classes=classes, class_by="k").labels.background is None
     assert Scene.of("a.tif", "b.gpkg", classes=CLASSES, class_by="k").labels.background == 0
+
+
+def test_a_scene_may_name_its_store_in_python_and_in_yaml(tmp_path):
+    store = GeoTIFFLabelStore(uri=str(tmp_path / "map.tif"), scores=True)
+    scene = Scene(id="a", image=GeoTIFFSource(uri="a.tif"), store=store)
+    assert Scene.from_yaml(scene.to_yaml()) == scene
+    assert hash(Scene.from_yaml(scene.to_yaml())) == hash(scene)
+    (tmp_path / "scene.yaml").write_text("{id: a, image: a.tif, store: out/map.tif}")
+    read = Scene.from_yaml(tmp_path / "scene.yaml")
+    assert read.store == GeoTIFFLabelStore(uri=str(tmp_path / "out" / "map.tif"))
+
+
+def test_the_files_a_scene_reads_are_those_of_image_labels_and_aoi():
+    scene = Scene.model_validate(
+        {
+            "id": "a",
+            "image": "a.tif",
+            "labels": {"type": "raster", "source": "b.tif"},
+            "aoi": "c.gpkg",
+            "store": "d.tif",
+        }
+    )
+    assert scene.inputs == ("a.tif", "b.tif", "c.gpkg")
+    assert Scene(id="a", image=array_source(image())).inputs == ()
+
+
+def test_a_prediction_is_read_from_the_scenes_store(tmp_path):
+    source, ids = labels()
+    store = GeoTIFFLabelStore(uri=str(tmp_path / "map.tif"))
+    scene = Scene(id="a", image=array_source(image()), labels=source, store=store)
+    with pytest.raises(StoreError, match="no such file"):
+        _ = scene.prediction
+    store.write(ArrayLabels(GRID, CLASSES, ids))
+    assert np.array_equal(scene.prediction.to_array(), ids)
+    with pytest.raises(SceneError, match="names no store"):
+        _ = Scene(id="a", image=array_source(image())).prediction
+
+
+def test_a_prediction_of_another_grid_is_refused(tmp_path):
+    store = GeoTIFFLabelStore(uri=str(tmp_path / "map.tif"))
+    scene = Scene(id="a", image=array_source(image()), store=store)
+    shifted = Grid(crs=GRID.crs, transform=[2, 0, 5e5 + 2, 0, -2, 4e6], height=37, width=53)
+    store.write(ArrayLabels(shifted, CLASSES, np.zeros(GRID.shape, np.uint8)))
+    with pytest.raises(SceneError, match="'a': what lies in its store is of another grid"):
+        _ = scene.prediction

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from geoseg.cli.objects import match_files, told
 from geoseg.cli.options import AoiFile, AsJson, Debug, mapping_of
 from geoseg.cli.told import told_briefly
-from geoseg.errors import SourceError, StoreError
+from geoseg.errors import ConfigError, SourceError, StoreError
+from geoseg.outputs import refuse_inputs, written_whole
 
 if TYPE_CHECKING:
     from geoseg.classes import ClassMap
+    from geoseg.labels.base import LabelSource
     from geoseg.labels.evaluate import Evaluation
-    from geoseg.labels.geotiff import GeoTIFFLabels
+    from geoseg.labels.tifflabels import GeoTIFFLabels
+    from geoseg.scene import Scene
+
+
+class ErrorKindOption(StrEnum):
+    """What a map of errors tells."""
+
+    right = "right"
+    pairs = "pairs"
 
 
 def evaluate(
@@ -38,28 +50,112 @@ def evaluate(
             metavar="PAIRS", help="Values of a raster TRUTH and their class ids, as in 1:0,2:1."
         ),
     ] = None,
+    boundary_px: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Boundary IoU too: of pixels this near to a boundary."),
+    ] = None,
+    objects: Annotated[
+        bool, typer.Option("--objects", help="Precision, recall and F1 of whole objects too.")
+    ] = False,
+    object_iou: Annotated[
+        float, typer.Option(metavar="IOU", help="From where on two objects are the same.")
+    ] = 0.5,
+    bootstrap: Annotated[
+        int, typer.Option(metavar="N", help="95 % intervals from N resamples of blocks, e.g. 1000.")
+    ] = 0,
+    block_px: Annotated[
+        int, typer.Option(metavar="N", help="Pixels a side of the blocks of --bootstrap.")
+    ] = 512,
+    seed: Annotated[int, typer.Option(help="Where the random numbers of --bootstrap begin.")] = 0,
+    error_map: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="A GeoTIFF of errors: 0 right, 1 wrong, 255 left out."),
+    ] = None,
+    error_kind: Annotated[
+        ErrorKindOption,
+        typer.Option(help="What that map tells: right or wrong, or pairs of classes."),
+    ] = ErrorKindOption.right,
+    plot: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="A PNG of confusion matrix and IoU (needs matplotlib)."),
+    ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Score a predicted map against the truth.
 
-    Prints IoU, F1, precision and recall of each class, accuracy and kappa. The truth is brought onto the prediction's grid. Pixels that either ignores are left out.
+    Prints IoU, F1 (Dice), precision and recall of each class, accuracy, kappa and areas. The truth is brought onto the prediction's grid, and the report says so. Pixels that either ignores are left out. Of two vector files the objects are matched, one feature with one.
     """
     with told_briefly(debug=debug, name="evaluate"):
+        if _is_vector(truth) and _is_vector(prediction):
+            _refuse_of_maps(
+                {
+                    "--mapping": mapping,
+                    "--boundary-px": boundary_px,
+                    "--bootstrap": bootstrap or None,
+                    "--error-map": error_map,
+                    "--plot": plot,
+                }
+            )
+            counts, classes = match_files(
+                truth, prediction, aoi=aoi, class_by=class_by, iou=object_iou
+            )
+            typer.echo(told(counts, classes, as_json=as_json))
+            return
+        if _is_vector(prediction):
+            raise ConfigError(
+                f"{prediction}: a vector file is compared with another one only, but {truth} is none; give "
+                "the map that the polygons were made of"
+            )
         pairs = mapping_of(mapping)
-        found = _evaluate(truth, prediction, aoi=aoi, class_by=class_by, mapping=pairs)
+        outputs = [uri for uri in (error_map, plot) if uri is not None]
+        refuse_inputs(outputs, [uri for uri in (truth, prediction, aoi) if uri is not None])
+        predicted, scene = _opened(truth, prediction, aoi=aoi, class_by=class_by, mapping=pairs)
+        from geoseg.labels.evaluate import evaluate
+
+        found = evaluate(
+            _labels_of(scene, truth).on(predicted.grid),
+            predicted,
+            scene.aoi,
+            name=scene.id,
+            boundary_px=boundary_px,
+            object_iou=object_iou if objects else None,
+            bootstrap=bootstrap,
+            block_px=block_px,
+            seed=seed,
+            error_map=error_map,
+            error_kind=error_kind.value,
+        )
         typer.echo(found.to_json() if as_json else found.table())
+        if plot is not None:
+            _draw(found, plot)
 
 
-def _evaluate(
+def _is_vector(uri: str) -> bool:
+    from geoseg.scene import VECTOR_SUFFIXES
+
+    return uri.lower().endswith(VECTOR_SUFFIXES)
+
+
+def _refuse_of_maps(given: dict[str, object]) -> None:
+    """Refuse options that two vector files have no pixels for."""
+    wrong = [flag for flag, value in given.items() if value is not None]
+    if wrong:
+        raise ConfigError(
+            f"{', '.join(wrong)}: for maps, but truth and prediction are vector files, whose objects are "
+            "matched; leave it out, or give a map as PREDICTION"
+        )
+
+
+def _opened(
     truth: str,
     prediction: str,
     *,
     aoi: str | None,
     class_by: str | None,
     mapping: dict[int, int] | None,
-) -> Evaluation:
-    from geoseg.labels.evaluate import evaluate
+) -> tuple[GeoTIFFLabels, Scene]:
+    """The prediction, and a scene with the truth."""
     from geoseg.scene import Scene
 
     predicted = _read(prediction)
@@ -69,9 +165,22 @@ def _evaluate(
         prediction, truth, classes=classes, class_by=class_by, mapping=mapping, aoi=aoi
     )
     scene.check()
+    return predicted, scene
+
+
+def _labels_of(scene: Scene, truth: str) -> LabelSource:
     if scene.labels is None:
         raise SourceError(f"{truth}: gives no labels; name a raster of ids or a vector file")
-    return evaluate(scene.labels.on(predicted.grid), predicted, scene.aoi, name=scene.id)
+    return scene.labels
+
+
+def _draw(found: Evaluation, uri: str) -> None:
+    """Write the picture, whole or not at all."""
+    from geoseg import plot
+
+    figure = plot.evaluation(found)
+    with written_whole(uri) as path:
+        figure.savefig(path, format="png", dpi=150)
 
 
 def _read(uri: str) -> GeoTIFFLabels:

@@ -10,8 +10,10 @@ from geoseg.cli.check import check
 from geoseg.cli.demo import demo
 from geoseg.cli.evaluate import evaluate
 from geoseg.cli.info import info
+from geoseg.cli.merge import merge
 from geoseg.cli.predict import predict
 from geoseg.cli.train import train
+from geoseg.cli.vectorize import vectorize
 from geoseg.version import __version__
 
 app = typer.Typer(
@@ -49,7 +51,9 @@ app.command(epilog="Example: geoseg train experiment.yaml")(train)
 app.command(epilog="Example: geoseg predict bundle.zip image.tif map.tif --aoi area.geojson")(
     predict
 )
+app.command(epilog="Example: geoseg merge part0.tif part1.tif map.tif")(merge)
 app.command(epilog="Example: geoseg evaluate landcover.tif map.tif --mapping 1:0,2:1,3:1")(evaluate)
+app.command(epilog="Example: geoseg vectorize map.tif buildings.gpkg --only building")(vectorize)
 app.command(epilog="Example: geoseg info map.tif --json")(info)
 
 

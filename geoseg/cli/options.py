@@ -28,6 +28,22 @@ def bands_of(text: str | None) -> tuple[int | str, ...] | None:
     return tuple(int(part) if part.isdecimal() else part for part in parts if part)
 
 
+def shard_of(text: str | None) -> tuple[int, int] | None:
+    """`0/4` as (0, 4); None stays None.
+
+    Raises:
+        ConfigError: It is written in another way.
+    """
+    if text is None:
+        return None
+    number, _, count = text.partition("/")
+    if not (number.strip().isdecimal() and count.strip().isdecimal()):
+        raise ConfigError(
+            f"--shard {text}: expected the shard's number from 0 and their count, such as 0/4"
+        )
+    return int(number), int(count)
+
+
 def mapping_of(text: str | None) -> dict[int, int] | None:
     """`1:0,2:1` as {value in the file: class id}; None stays None.
 

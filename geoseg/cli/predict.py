@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from geoseg.cli.options import AoiFile, Debug, bands_of
+from geoseg.cli.options import AoiFile, Debug, bands_of, shard_of
 from geoseg.cli.told import told_briefly
 from geoseg.errors import ConfigError
+
+_REMOVED = "what was not whole yet has been removed"
+_KEPT = "the finished rows are kept: run it again with --resume to go on"
 
 if TYPE_CHECKING:
     from geoseg.scene import Scene
@@ -38,6 +41,22 @@ def predict(
         int | None, typer.Option(help="Windows in a step; left out: as trained.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that read; left out: 0.")] = None,
+    tta: Annotated[
+        str | None,
+        typer.Option(help="Average each window over mirrored (flips) or also turned (d4) ones."),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Keep finished rows on disk; go on from those of an earlier run."
+        ),
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N", help="Only part I (from 0) of N of the rows; `geoseg merge` joins them."
+        ),
+    ] = None,
     aoi: AoiFile = None,
     bands: Annotated[
         str | None,
@@ -50,8 +69,10 @@ def predict(
     """Predict the classes of an image as a GeoTIFF.
 
     The map is cloud-optimised and on the grid of the image. The image must have the bands and the dtype that the model was trained on.
+
+    With --resume a run that was stopped, or killed, goes on where it was when it is called again in the same way. With --shard several machines share an image: each writes a part of the map's rows.
     """
-    with told_briefly(debug=debug, name="predict"):
+    with told_briefly(debug=debug, name="predict", stopped=_KEPT if resume else _REMOVED):
         _check_out(out, image, bundle)
         flags = {
             "size": size,
@@ -59,9 +80,11 @@ def predict(
             "blend": blend,
             "batch_size": batch_size,
             "workers": workers,
+            "tta": tta,
         }
         given = {key: value for key, value in flags.items() if value is not None}
-        _predict(bundle, _scene(image, bands, aoi), out, given)
+        part = shard_of(shard)
+        _predict(bundle, _scene(image, bands, aoi), out, given, resume=resume, shard=part)
         typer.echo(out)
 
 
@@ -86,7 +109,15 @@ def _scene(image: str, bands: str | None, aoi: str | None) -> Scene:
     return scene
 
 
-def _predict(bundle: str, scene: Scene, out: str, given: dict[str, Any]) -> None:
+def _predict(
+    bundle: str,
+    scene: Scene,
+    out: str,
+    given: dict[str, Any],
+    *,
+    resume: bool,
+    shard: tuple[int, int] | None,
+) -> None:
     from geoseg.labels.geotiff import GeoTIFFLabelStore
     from geoseg.learner.learner import Learner
     from geoseg.learner.training import Prediction
@@ -100,6 +131,9 @@ def _predict(bundle: str, scene: Scene, out: str, given: dict[str, Any]) -> None
         blend=options.blend,
         batch_size=options.batch_size,
         workers=options.workers,
+        tta=options.tta,
+        resume=resume,
+        shard=shard,
     )
 
 

@@ -27,19 +27,22 @@ _TYPE = re.compile(r"^[A-Z]|\[|^constrained-|^function-|^(int|float|str|bool|tup
 
 
 @contextmanager
-def told_briefly(*, debug: bool, name: str = "") -> Iterator[None]:
+def told_briefly(
+    *, debug: bool, name: str = "", stopped: str = "what was not whole yet has been removed"
+) -> Iterator[None]:
     """Errors within as one to three lines on stderr and an exit code, warnings as a line each.
 
     Args:
         debug: Let errors through, with their traceback.
         name: What a problem with keys and values is about, the experiment's file as a rule.
+        stopped: What has become of the work when a signal stops it.
     """
     with _warnings_in_lines(), signals_raised():
         try:
             yield
         except Stopped as stop:
             what = signal.Signals(stop.number).name
-            _tell(f"stopped by {what}; what was not whole yet has been removed")
+            _tell(f"stopped by {what}; {stopped}")
             raise typer.Exit(DATA) from stop
         except BrokenPipeError:  # the reader of a pipe has seen enough
             raise

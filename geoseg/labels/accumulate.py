@@ -24,7 +24,10 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FinishedRows:
-    """Whole rows of a scene that no later window touches. The arrays are the receiver's to keep."""
+    """Whole rows of a scene, or of a part of it, that no later window touches.
+
+    The arrays are the receiver's to keep.
+    """
 
     row: int
     """The first of the rows."""
@@ -41,9 +44,10 @@ class ScoreAccumulator:
     """Blends the scores of overlapping windows; every row of the scene leaves once, in order.
 
     The windows are those of `sliding(shape, size, stride)`, in their order; some may be left out.
-    Scores are added up in the order of the windows, so that equal input gives equal bytes.
+    Scores are added up in the order of the windows, so that equal input gives equal bytes: also in a
+    part of the scene that is predicted by itself, from all windows that touch it.
 
-    Memory: as many rows of the scene's width as a window has, at 4 bytes a class and 1 more.
+    Memory: as many rows of the part's width as a window has, at 4 bytes a class and 1 more.
     """
 
     def __init__(
@@ -55,8 +59,9 @@ class ScoreAccumulator:
         stride: Size | None = None,
         blend: Blend = "hann",
         keep_scores: bool = False,
+        part: Window | None = None,
     ) -> None:
-        """Start above the first row of a scene.
+        """Start above the first row of a scene, or of a part of it.
 
         Args:
             shape: (height, width) of the scene.
@@ -66,9 +71,12 @@ class ScoreAccumulator:
             blend: "center" takes a pixel from the window in whose middle it lies; the others are
                 weighted means, see `blend_weights`.
             keep_scores: Whether the finished rows bring their scores.
+            part: The pixels that are wanted; windows beside it are taken and change nothing. None:
+                the whole scene.
 
         Raises:
             ConfigError: There is no such blend, or the numbers are out of range.
+            GridError: The part reaches past the scene.
         """
         check_blend(blend)
         if not 1 <= classes <= 255:  # noqa: PLR2004
@@ -77,15 +85,21 @@ class ScoreAccumulator:
             self._windows = sliding(shape, size, stride)
         except ValueError as error:
             raise ConfigError(f"scene of {shape[0]} x {shape[1]} px: {error}") from error
+        whole = Window(0, 0, *shape)
+        self._part = part = whole if part is None else part
+        if not whole.contains(part):
+            raise GridError(f"{part} reaches past the scene of {shape[0]} x {shape[1]} px; cut it")
         self._shape, self._keep_scores = shape, keep_scores
         rows, cols = self._windows.size
-        self._sums = np.zeros((classes, rows, shape[1]), np.float32)
-        self._covered = np.zeros((rows, shape[1]), bool)
-        self._top = 0  # the first row in the ring: all above have left
+        self._sums = np.zeros((classes, rows, part.width), np.float32)
+        self._covered = np.zeros((rows, part.width), bool)
+        self._top = part.row  # the first row in the ring: all above have left
         self._last = (-1, -1)  # (row, col) of the last window
         self._add_up = blend != "center"
-        self._row_spans = _spans(self._windows.rows, rows, shape[0], owned=not self._add_up)
-        self._col_spans = _spans(self._windows.cols, cols, shape[1], owned=not self._add_up)
+        wanted = part.row, part.row_stop
+        self._row_spans = _spans(self._windows.rows, rows, shape[0], wanted, owned=not self._add_up)
+        wanted = part.col, part.col_stop
+        self._col_spans = _spans(self._windows.cols, cols, shape[1], wanted, owned=not self._add_up)
         self._weights: Scores | None = None
         if blend not in ("center", "mean"):
             sides = blend_weights(blend, rows)[:, None] * blend_weights(blend, cols)
@@ -111,22 +125,24 @@ class ScoreAccumulator:
             LabelError: An array has another shape, or scores of finished rows are NaN.
         """
         self._check(window, scores, valid)
-        finished = self._leave(window.row)
+        finished = self._leave(min(window.row, self._part.row_stop))
         self._last = window.row, window.col
         cols = slice(*self._col_spans[window.col])
-        for ring, rows in self._ring(*self._row_spans[window.row]):
-            inside = _relative(rows, window.row), _relative(cols, window.col)
-            self._blend_in((ring, cols), inside, scores, valid)
+        if cols.start < cols.stop:
+            place = _relative(cols, self._part.col)
+            for ring, rows in self._ring(*self._row_spans[window.row]):
+                inside = _relative(rows, window.row), _relative(cols, window.col)
+                self._blend_in((ring, place), inside, scores, valid)
         return finished
 
     def finish(self) -> Iterator[FinishedRows]:
-        """The rows that are left, down to the last of the scene.
+        """The rows that are left, down to the last of the scene or part.
 
         Raises:
             LabelError: Scores are NaN.
         """
         self._last = self._shape
-        return self._leave(self._shape[0])
+        return self._leave(self._part.row_stop)
 
     def _check(self, window: Window, scores: Scores, valid: NDArray[np.bool_] | None) -> None:
         known = window.row in self._row_spans and window.col in self._col_spans
@@ -243,12 +259,17 @@ def _nothing(row: int, rows: int, width: int, classes: int | None) -> FinishedRo
 
 
 def _spans(
-    starts: tuple[int, ...], size: int, length: int, *, owned: bool
+    starts: tuple[int, ...], size: int, length: int, wanted: tuple[int, int], *, owned: bool
 ) -> dict[int, tuple[int, int]]:
-    """The start of each window on a side, and the (first, stop) pixels of the scene it brings."""
+    """The start of each window on a side, and the (first, stop) wanted pixels that it brings.
+
+    A window beside them brings none: there the stop is not above the first.
+    """
+    first, stop = wanted
     if owned:
-        return owned_spans(starts, size, length)
-    return {start: (start, min(start + size, length)) for start in starts}
+        spans = owned_spans(starts, size, length).items()
+        return {start: (max(a, first), min(b, stop)) for start, (a, b) in spans}
+    return {start: (max(start, first), min(start + size, stop)) for start in starts}
 
 
 def _relative(span: slice, start: int) -> slice:

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from geoseg.classes import ClassMap
 from geoseg.errors import LabelError
 from geoseg.grid import Grid
-from geoseg.spec import Tagged, text_stands_for
-from geoseg.window import Window, sliding
+from geoseg.sources.handles import block_cache
+from geoseg.spec import Tagged, text_stands_for, uris_of
+from geoseg.window import Size, Window, sliding
 
 if TYPE_CHECKING:
+    from geoseg.labels.array import ArrayLabels
+    from geoseg.labels.blend import Blend
     from geoseg.labels.sources import SourceLabels
 
 Ids = NDArray[np.uint8]
 Scores = NDArray[np.float32]
 
 _BLOCK_ROWS = 512
+_CACHE_BYTES = 32 << 20
+"""GDAL's decoded blocks while labels are copied from file to file, unless the rows are very wide."""
+_SCORES = 1 << 23
+"""Scores that are held at once."""
 
 
 class LabelSource(Tagged):
@@ -88,7 +95,8 @@ class Labels(ABC):
             LabelError: These labels hold ids only.
         """
         raise LabelError(
-            f"{type(self).__name__} holds no scores of {window}; predict with store=None to keep them"
+            f"{type(self).__name__} holds no scores of {window}; predict with store=None, or into a "
+            "store with scores=True, to keep them"
         )
 
     def blocks(self) -> Iterator[Window]:
@@ -102,12 +110,57 @@ class Labels(ABC):
         """(height, width) class ids of the whole grid, in memory."""
         return self.read(self.grid.whole)
 
+    @staticmethod
+    def from_windows(
+        windows: Iterable[Window],
+        scores: Iterable[ArrayLike],
+        grid: Grid,
+        classes: ClassMap,
+        *,
+        valid: Iterable[ArrayLike] | None = None,
+        size: Size | None = None,
+        stride: Size | None = None,
+        blend: Blend = "hann",
+    ) -> ArrayLabels:
+        """Labels in memory, with scores, from a prediction loop of your own.
+
+        Args:
+            windows: Those of `sliding(grid, size, stride)`, in their order.
+            scores: For each window (class, height, width) probabilities: arrays, or torch tensors on the
+                CPU; taken one by one.
+            grid: Where the windows are counted.
+            classes: What the channels mean.
+            valid: For each window (height, width), False where its scores mean nothing.
+            size: Pixels of a window; None: those of the first.
+            stride: Pixels from window to window; None: as the windows tell.
+            blend: How overlapping windows are joined, see `geoseg.labels.blend`.
+
+        Raises:
+            GridError: A window is none of those, or out of order; see `geoseg.labels.blended`.
+            LabelError: Scores do not fit the windows, or are no probabilities.
+        """
+        from geoseg.labels.blended import blended
+
+        return blended(
+            windows,
+            scores,
+            grid,
+            classes,
+            valid=valid,
+            size=size,
+            stride=stride,
+            blend=blend,
+        )
+
 
 class LabelWriter(Protocol):
     """An open label store."""
 
     def write(self, window: Window, ids: Ids, scores: Scores | None = None) -> None:
-        """Write the ids (height, width) of a window that lies in the grid."""
+        """Write the ids (height, width) of a window that lies in the grid.
+
+        A store that `wants_scores` needs those too: (class, height, width), in the order of the classes.
+        """
 
 
 class LabelStore(Tagged):
@@ -128,6 +181,56 @@ class LabelStore(Tagged):
         Raises:
             StoreError: There is nothing, or it cannot be read.
         """
+
+    def check(self) -> None:
+        """See that the place may be written, before the work whose results go there.
+
+        Raises:
+            StoreError: It may not.
+        """
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The files that a writer makes or replaces."""
+        return uris_of(self)
+
+    @property
+    def wants_scores(self) -> bool:
+        """Whether writers of this store need scores beside the ids."""
+        return False
+
+    def write(self, labels: Labels) -> Labels:
+        """Write finished labels, some rows after the other, and read them back.
+
+        Memory grows with the width of the grid only. The labels may lie in the very files that are
+        replaced, where those are renamed when they are whole.
+
+        Args:
+            labels: Of any kind; their scores are read only where this store wants them.
+
+        Raises:
+            LabelError: The store wants scores and the labels hold none.
+            StoreError: The place cannot be written, or the labels cannot be read.
+        """
+        width = labels.grid.width
+        layers = 1 + len(labels.classes) if self.wants_scores else 1
+        with (
+            block_cache(max(_CACHE_BYTES, 2 * _BLOCK_ROWS * width * layers)),
+            self.writer(labels.grid, labels.classes) as writer,
+        ):
+            for block in labels.blocks():
+                for window in self._pieces(block, labels):
+                    scores = labels.scores(window) if self.wants_scores else None
+                    writer.write(window, labels.read(window), scores)
+        return self.read()
+
+    def _pieces(self, block: Window, labels: Labels) -> Iterator[Window]:
+        """Whole rows of a block, few enough that their scores fit in memory."""
+        rows = block.height
+        if self.wants_scores:
+            rows = max(_SCORES // (block.width * len(labels.classes)), 1)
+        for row in range(block.row, block.row_stop, rows):
+            yield Window(row, block.col, min(rows, block.row_stop - row), block.width)
 
 
 StoreField = Annotated[LabelStore, text_stands_for("geotiff")]

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from geoseg.aoi import AOI
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError, GridError, LabelError
 from geoseg.grid import Grid
 from geoseg.labels import metrics
-from geoseg.labels.base import Ids, Labels
-from geoseg.labels.ids import check_ids
-from geoseg.labels.metrics import Confusion
+from geoseg.labels.base import Labels
+from geoseg.labels.evaluation.counts import SceneCounts
+from geoseg.labels.evaluation.errormap import ErrorKind
+from geoseg.labels.evaluation.errormap import error_map as written_errors
+from geoseg.labels.evaluation.evaluator import Evaluator
+from geoseg.labels.evaluation.nearest import brought_onto, placed
 from geoseg.labels.table import evaluation_table
 from geoseg.outputs import written_whole
 from geoseg.sources.base import VectorSource
@@ -25,46 +26,9 @@ from geoseg.sources.handles import block_cache
 
 _CACHE_BYTES = 16 << 20
 """GDAL's decoded blocks while files are read from top to bottom, unless the rows are very wide."""
-_PIXELS = 1 << 20
-"""Pixels compared at once: what is derived from them stays small beside the block."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SceneCounts:
-    """What was counted in one scene, or in several together."""
-
-    confusion: Confusion
-    """(truth, prediction) pixels, in the order of the classes."""
-    ignored: int
-    """Pixels left out: no truth, or outside the AOI."""
-    unpredicted: int
-    """Pixels left out although there is truth, because the prediction ignores them."""
-
-    def to_dict(self, classes: ClassMap) -> dict[str, Any]:
-        """Counts and metrics as plain values; a metric without a value is None."""
-        rows = zip(
-            classes.classes,
-            metrics.iou(self.confusion),
-            metrics.f1(self.confusion),
-            metrics.precision(self.confusion),
-            metrics.recall(self.confusion),
-            strict=True,
-        )
-        return {
-            "confusion": self.confusion.tolist(),
-            "accuracy": metrics.accuracy(self.confusion),
-            "kappa": metrics.kappa(self.confusion),
-            "mean_iou": metrics.mean_iou(self.confusion),
-            "ignored": self.ignored,
-            "unpredicted": self.unpredicted,
-            "per_class": [
-                {"id": c.id, "name": c.name, "iou": i, "f1": f, "precision": p, "recall": r}
-                for c, i, f, p, r in rows
-            ],
-        }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """How good a prediction is, overall and for each scene."""
 
@@ -72,16 +36,14 @@ class Evaluation:
     """The classes, in the order of the matrices."""
     scenes: Mapping[str, SceneCounts]
     """Name to counts."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the numbers should know, such as that grids differed."""
 
-    @property
+    @cached_property
     def overall(self) -> SceneCounts:
         """All scenes as one: their counts are added up, so that each pixel weighs the same."""
-        parts = self.scenes.values()
-        return SceneCounts(
-            confusion=np.sum([part.confusion for part in parts], axis=0),
-            ignored=sum(part.ignored for part in parts),
-            unpredicted=sum(part.unpredicted for part in parts),
-        )
+        parts = list(self.scenes.values())
+        return parts[0] if len(parts) == 1 else SceneCounts.pooled(parts)
 
     @property
     def mean_iou(self) -> float | None:
@@ -108,12 +70,15 @@ class Evaluation:
                     f"scenes {first_name!r} and {name!r} have different classes: "
                     f"{first.classes.names} and {part.classes.names}; evaluate them apart"
                 )
-        return cls(first.classes, {name: part.overall for name, part in parts.items()})
+        scenes = {name: part.overall for name, part in parts.items()}
+        notes = tuple(f"{name}: {note}" for name, part in parts.items() for note in part.notes)
+        return cls(first.classes, scenes, notes)
 
     def to_dict(self) -> dict[str, Any]:
-        """`overall` and `scenes`, each with the counts and metrics of `SceneCounts.to_dict`."""
+        """`overall` and `scenes`, each with what `SceneCounts.to_dict` gives, and `notes`."""
         scenes = {name: part.to_dict(self.classes) for name, part in self.scenes.items()}
-        return {"overall": self.overall.to_dict(self.classes), "scenes": scenes}
+        overall = self.overall.to_dict(self.classes)
+        return {"overall": overall, "scenes": scenes, "notes": list(self.notes)}
 
     def to_json(self) -> str:
         """The same as JSON; what has no value is null."""
@@ -134,97 +99,77 @@ class Evaluation:
 
 
 def evaluate(
-    truth: Labels, prediction: Labels, aoi: VectorSource | None = None, *, name: str = "scene"
+    truth: Labels,
+    prediction: Labels,
+    aoi: VectorSource | None = None,
+    *,
+    name: str = "scene",
+    boundary_px: int | None = None,
+    object_iou: float | None = None,
+    bootstrap: int = 0,
+    block_px: int = 512,
+    seed: int = 0,
+    error_map: str | None = None,
+    error_kind: ErrorKind = "right",
 ) -> Evaluation:
-    """Compare two labels on one grid; memory grows with its width only.
+    """Compare two labels block by block; memory grows with the width only.
 
     Left out are the pixels that the truth ignores or whose centre is outside the AOI (`ignored`), and
-    of the others those that the prediction ignores (`unpredicted`).
+    of the others those that the prediction ignores (`unpredicted`). A truth on another grid is brought
+    onto that of the prediction, each pixel taking the id at its centre; `Evaluation.notes` says so.
 
     Args:
         truth: What is right.
         prediction: What is judged.
         aoi: Where to compare; None: everywhere.
         name: What the result calls the scene.
+        boundary_px: Boundary IoU too, of pixels this near to a class boundary; see `BoundaryCounter`.
+        object_iou: Precision, recall and F1 of objects (4-connected regions) too, which are the same from
+            this IoU on, such as 0.5; see `ObjectCounter`.
+        bootstrap: Resamples of blocks for 95 % intervals, such as 1000; see `Blocks`.
+        block_px: Pixels a side of such a block.
+        seed: The resamples follow from it.
+        error_map: A local path for a GeoTIFF of errors: 0 right, 1 wrong, 255 left out.
+        error_kind: "pairs": that map tells true and predicted class; see `error_classes`.
 
     Raises:
-        GridError: The grids differ.
+        ConfigError: A number is out of range, or pairs of classes are too many for a map.
+        GridError: The grids differ and one has no CRS, or they share no ground.
         LabelError: The class maps differ, or ids are outside them.
+        StoreError: The map of errors cannot be written.
     """
-    _check_grids(truth.grid, prediction.grid, name)
-    _check_classes(truth.classes, prediction.classes, name)
-    area = None if aoi is None else AOI.of(aoi, truth.grid)
-    count = len(truth.classes)
-    tables = (
-        _channel_table(truth.classes, truth.classes),
-        _channel_table(prediction.classes, truth.classes),
-    )
-    counts = np.zeros((count + 1, count + 1), np.int64)
-    with block_cache(max(_CACHE_BYTES, 4 * 512 * truth.grid.width)):
-        for window in truth.blocks():
-            true, predicted = truth.read(window), prediction.read(window)
-            check_ids(true, truth.classes, f"truth of {name!r} in {window}")
-            check_ids(predicted, prediction.classes, f"prediction of {name!r} in {window}")
-            inside = None if area is None else area.mask(window)
-            counts += _compare(true, predicted, inside, tables=tables, slots=count + 1)
-    found = SceneCounts(
-        confusion=counts[:count, :count],
-        ignored=int(counts[count].sum()),
-        unpredicted=int(counts[:count, count].sum()),
-    )
-    return Evaluation(truth.classes, {name: found})
+    grid = prediction.grid
+    _check_crs(truth.grid, grid, name)
+    truth, note = brought_onto(truth, grid)
+    with ExitStack() as stack:
+        errors = None
+        if error_map is not None:
+            written = written_errors(error_map, grid, truth.classes, error_kind)
+            errors = stack.enter_context(written)
+        judge = Evaluator(
+            grid,
+            truth.classes,
+            predicted_classes=prediction.classes,
+            name=name,
+            boundary_px=boundary_px,
+            object_iou=object_iou,
+            bootstrap=bootstrap,
+            block_px=block_px,
+            seed=seed,
+            errors=errors,
+        )
+        stack.enter_context(block_cache(max(_CACHE_BYTES, 4 * 512 * grid.width)))
+        compare = judge.against(truth, aoi)
+        for window in prediction.blocks():
+            compare(window, prediction.read(window))
+    return Evaluation(truth.classes, {name: judge.result()}, () if note is None else (note,))
 
 
-def _compare(
-    truth: Ids,
-    prediction: Ids,
-    inside: NDArray[np.bool_] | None,
-    *,
-    tables: tuple[bytes, bytes],
-    slots: int,
-) -> Confusion:
-    """(slots, slots) counts of a block; the last slot is for what is ignored or not inside."""
-    counts = np.zeros((slots, slots), np.int64)
-    step = max(_PIXELS // truth.shape[1], 1)
-    for start in range(0, len(truth), step):
-        rows = slice(start, start + step)
-        true, predicted = _look_up(truth[rows], tables[0]), _look_up(prediction[rows], tables[1])
-        if inside is not None:
-            true = np.where(inside[rows].reshape(-1), true, np.uint8(slots - 1))
-        counts += metrics.confusion(true, predicted, slots)
-    return counts
-
-
-def _channel_table(own: ClassMap, order: ClassMap) -> bytes:
-    """The place in `order` of each of 256 ids; ignored ids come after the last."""
-    table = order.channel_table()
-    table[own.ignore_id] = len(order)
-    return table.tobytes()
-
-
-def _look_up(ids: Ids, table: bytes) -> Ids:
-    # Several times faster than an index by an array.
-    return np.frombuffer(ids.tobytes().translate(table), np.uint8)
-
-
-def _check_grids(truth: Grid, prediction: Grid, name: str) -> None:
-    if truth.shape == prediction.shape and truth.offset_of(prediction) == (0, 0):
+def _check_crs(truth: Grid, prediction: Grid, name: str) -> None:
+    same = truth.shape == prediction.shape and truth.offset_of(prediction) == (0, 0)
+    if same or (truth.crs is not None and prediction.crs is not None):
         return
     raise GridError(
-        f"scene {name!r}: the truth is on another grid than the prediction: {_placed(truth)}; and "
-        f"{_placed(prediction)}; bring it there: RasterLabels(source=..., classes=...)"
-        ".on(prediction.grid)"
+        f"scene {name!r}: the truth is on another grid than the prediction, and cannot be brought onto it "
+        f"without a CRS of both: {placed(truth)}; and {placed(prediction)}"
     )
-
-
-def _placed(grid: Grid) -> str:
-    return f"{grid.describe()} from ({grid.transform.c:.10g}, {grid.transform.f:.10g})"
-
-
-def _check_classes(truth: ClassMap, prediction: ClassMap, name: str) -> None:
-    true, predicted = (dict(zip(c.ids, c.names, strict=True)) for c in (truth, prediction))
-    if true != predicted:
-        raise LabelError(
-            f"scene {name!r}: the truth has the classes {true}, but the prediction {predicted}; ids "
-            "and names must agree: map the truth with RasterLabels(mapping=...)"
-        )

@@ -1,207 +1,202 @@
-"""GeoTIFFLabelStore: class ids in a tiled GeoTIFF that explains itself."""
+"""GeoTIFFLabelStore: class ids, and scores perhaps, in tiled GeoTIFFs that explain themselves."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from pydantic import ValidationError
-
 from geoseg.classes import ClassMap
-from geoseg.errors import GridError, LabelError, SourceError, StoreError
+from geoseg.errors import StoreError
 from geoseg.grid import Grid
-from geoseg.labels.base import Ids, Labels, LabelStore, Scores
-from geoseg.labels.ids import check_ids, pad_ids
+from geoseg.labels.base import LabelStore
+from geoseg.labels.quantities import QUANTITIES, Quantity
 from geoseg.labels.tiff import (
-    CLASSES_TAG,
     COG_TRAILER,
-    TILE,
     copy_to_cog,
-    create,
+    create_ids,
+    create_quantity,
+    write_names,
 )
-from geoseg.outputs import written_whole
-from geoseg.sources.files.wholetiff import check_whole, not_written
-from geoseg.sources.handles import GDAL_ERRORS, open_raster
+from geoseg.labels.tifflabels import GeoTIFFLabels, beside
+from geoseg.labels.tiffwriter import GeoTIFFLabelWriter
+from geoseg.labels.tilerows import TileRows
+from geoseg.outputs import written_together
+from geoseg.sources.files.wholetiff import check_whole
 from geoseg.spec import Uri
-from geoseg.window import Window
+
+_ABOUT_OLD = (".aux.xml", ".ovr", ".msk")
+"""Ends of files that tell about the file that is replaced."""
 
 
 class GeoTIFFLabelStore(LabelStore):
     """Class ids as a GeoTIFF: one uint8 band, `ignore_id` as nodata, colours and class names.
 
-    The file has tiles of 512 pixels and is compressed without loss (ZSTD, or deflate where this GDAL
-    has no ZSTD). It keeps ids only: scores that a writer is given are not stored. It appears under
-    its name when it is whole; until then a file that was there stays as it is.
+    Files have tiles of 512 pixels and are compressed without loss (ZSTD, or deflate where this GDAL
+    has no ZSTD). What is told from scores goes to files of its own beside the map, since a colour
+    table and a nodata value hold for a whole file: of `map.tif` to `map.scores.tif`,
+    `map.confidence.tif` and `map.entropy.tif`. Each holds bytes 0..254 with the scale 1/254 in its
+    header, and 255 as nodata where the map is ignored.
+
+    Files appear under their names when all are whole, the map last; until then those that were there
+    stay as they are. No file system renames several files at once: a process that is killed between two
+    renames leaves new files beside the old map, which then says that its scores belong to another.
     """
 
     type: Literal["geotiff"] = "geotiff"
     uri: Uri
     """A local path; missing folders are made."""
+    scores: bool = False
+    """Whether to keep the scores: a band a class, named, each score within 1/508 of what it was."""
+    confidence: bool = False
+    """Whether to keep the highest score of each pixel."""
+    entropy: bool = False
+    """Whether to keep the entropy of the scores, divided by the logarithm of the number of classes: 0
+    where one class is certain, 1 where all are equally likely."""
     cog: bool = True
-    """Whether to make it a cloud-optimised GeoTIFF, with overviews by the most frequent id."""
+    """Whether to make cloud-optimised GeoTIFFs, with overviews by the most frequent id, and by the mean
+    of scores."""
+    sidecar: bool = True
+    """Whether to write the class names to `map.tif.aux.xml` too, from where QGIS and GDAL show them; the
+    map holds them in any case, in a tag of geoseg's own."""
+    mode: Literal["overwrite", "error"] = "overwrite"
+    """What happens where one of the files is there already: it is replaced, or that is an error before
+    any work is done."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The files that a writer makes, the map last."""
+        names = [beside(self.uri, quantity) for quantity in self._quantities]
+        return (*names, *([self.uri + ".aux.xml"] if self.sidecar else []), self.uri)
+
+    @property
+    def wants_scores(self) -> bool:
+        """Whether any of the files is made from scores."""
+        return bool(self._quantities)
+
+    @property
+    def _quantities(self) -> tuple[Quantity, ...]:
+        wanted = {"scores": self.scores, "confidence": self.confidence, "entropy": self.entropy}
+        return tuple(quantity for quantity in QUANTITIES if wanted[quantity])
+
+    def check(self) -> None:
+        """See that nothing is replaced that may not be; see LabelStore.
+
+        Raises:
+            StoreError: A file is there already and `mode` is "error".
+        """
+        there = [uri for uri in self.outputs if Path(uri).exists()] if self.mode == "error" else []
+        if there:
+            raise StoreError(
+                f"{', '.join(there)}: is there already and this store replaces nothing; choose another "
+                'name, remove it, or pass mode="overwrite"'
+            )
 
     @contextmanager
     def writer(self, grid: Grid, classes: ClassMap) -> Iterator[GeoTIFFLabelWriter]:
-        """A context in which ids are written; see GeoTIFFLabelWriter and LabelStore.
+        """A context in which labels are written; see GeoTIFFLabelWriter and LabelStore.
 
-        What is never written is `ignore_id`. Memory: 512 rows, whatever the height.
+        What is never written is `ignore_id`. Memory: 512 rows of a byte for the map and for each band
+        beside it, whatever the height.
 
         Raises:
-            StoreError: The folder cannot be written, or the disk is full.
+            StoreError: The folder cannot be written, the disk is full, or a file is there already and
+                `mode` is "error".
         """
-        with written_whole(self.uri) as path:
-            tiles = path.with_name(f"tiles-{path.name}") if self.cog else path
-            with create(tiles, grid, classes, self.uri) as dataset:
-                writer = GeoTIFFLabelWriter(dataset, grid, classes, self.uri)
+        self.check()
+        with written_together(self.outputs) as paths:
+            parts = [
+                _Part(path, uri, quantity, grid, classes, cog=self.cog)
+                for quantity, path, uri in self._places(paths)
+            ]
+            with ExitStack() as stack:
+                files = {part.quantity: TileRows(part.open(stack), part.uri) for part in parts}
+                writer = GeoTIFFLabelWriter(files, grid, classes, self.uri)
                 yield writer
-                writer.flush()
-            check_whole(tiles, self.uri)
-            if self.cog:
-                copy_to_cog(tiles, path, grid, self.uri)
-                check_whole(path, self.uri, trailer=COG_TRAILER)
-        for suffix in (".aux.xml", ".ovr", ".msk"):  # they told about the file that was replaced
-            Path(self.uri + suffix).unlink(missing_ok=True)
+                writer.finish()
+            for part in parts:
+                part.complete()
+            if self.sidecar:
+                write_names(paths[-2], classes, self.outputs[-2])
+        self._forget_the_old()
 
     def read(self) -> GeoTIFFLabels:
-        """The labels that were written.
+        """The labels that were written, with scores where those were.
 
         Raises:
-            StoreError: There is no such file, or it names no classes.
+            StoreError: There is no such file, it names no classes, or a file that this store keeps
+                beside it is missing or belongs to another map.
         """
-        return GeoTIFFLabels(self.uri)
+        labels = GeoTIFFLabels(self.uri)
+        for quantity in self._quantities:
+            labels.check_beside(quantity)
+        return labels
 
+    def _places(
+        self, paths: tuple[Path, ...]
+    ) -> Iterator[tuple[Quantity | Literal["ids"], Path, str]]:
+        """What goes where: (quantity, path to write to, final name)."""
+        yield "ids", paths[-1], self.uri
+        for quantity, path in zip(self._quantities, paths, strict=False):
+            yield quantity, path, beside(self.uri, quantity)
 
-class GeoTIFFLabelWriter:
-    """Writes ids to an open GeoTIFF.
-
-    Full-width windows from top to bottom are the fast way: they are gathered to whole rows of tiles,
-    so that each tile is compressed once and equal ids give equal bytes. Other windows are written
-    as they come.
-    """
-
-    def __init__(self, dataset: Any, grid: Grid, classes: ClassMap, uri: str) -> None:
-        """Begin with nothing gathered; `GeoTIFFLabelStore.writer` makes and closes it."""
-        self._dataset, self._grid, self._classes, self._uri = dataset, grid, classes, uri
-        self._gathered = np.empty((TILE, grid.width), np.uint8)
-        self._first, self._count = 0, 0  # the rows that are gathered, never across a row of tiles
-
-    def write(self, window: Window, ids: Ids, scores: Scores | None = None) -> None:  # noqa: ARG002
-        """Write the ids of a window; see LabelWriter. Scores are not stored.
-
-        Args:
-            window: It lies in the grid.
-            ids: (height, width) uint8, classes or `ignore_id`.
-            scores: Taken for the sake of other stores.
-
-        Raises:
-            GridError: The window reaches past the grid.
-            LabelError: The array has another shape or dtype, or ids are outside the class map.
-            StoreError: The file cannot be written.
-        """
-        if not self._grid.whole.contains(window):
-            raise GridError(
-                f"{self._uri}: {window} reaches past the grid of {self._grid.height} x "
-                f"{self._grid.width} px; cut it, and its ids, to the grid"
+    def _forget_the_old(self) -> None:
+        """Remove what told about files that were replaced, and name what belonged to the old map."""
+        outputs = self.outputs
+        for uri in outputs:
+            for suffix in _ABOUT_OLD:
+                if uri + suffix not in outputs:
+                    Path(uri + suffix).unlink(missing_ok=True)
+        others = (beside(self.uri, q) for q in QUANTITIES if q not in self._quantities)
+        stale = [uri for uri in others if Path(uri).exists()]
+        if stale:
+            warnings.warn(
+                f"{self.uri}: was replaced, but {', '.join(stale)} of an earlier map is still beside it; "
+                "remove it, or write the map with it again",
+                stacklevel=4,
             )
-        if ids.shape != window.shape:
-            raise LabelError(
-                f"{self._uri}: ids of {window} have shape {ids.shape}, expected {window.shape}"
-            )
-        check_ids(ids, self._classes, f"{self._uri}: {window}")
-        if window.width == self._grid.width:
-            self._gather(window.row, ids)
+
+
+class _Part:
+    """One of the files while they are written."""
+
+    def __init__(
+        self,
+        path: Path,
+        uri: str,
+        quantity: Quantity | Literal["ids"],
+        grid: Grid,
+        classes: ClassMap,
+        *,
+        cog: bool,
+    ) -> None:
+        self.path, self.uri, self.quantity = path, uri, quantity
+        self._grid, self._classes, self._cog = grid, classes, cog
+        self._tiles = path.with_name(f"tiles-{path.name}") if cog else path
+
+    def open(self, stack: ExitStack) -> Any:
+        """The file of tiles, closed at the end of the stack."""
+        if self.quantity == "ids":
+            made = create_ids(self._tiles, self._grid, self._classes, self.uri)
         else:
-            self.flush()
-            self._put(window, ids)
+            made = create_quantity(
+                self._tiles, self._grid, self._classes, self.uri, quantity=self.quantity
+            )
+        return stack.enter_context(made)
 
-    def flush(self) -> None:
-        """Write the rows that are gathered."""
-        if self._count:
-            window = Window(self._first, 0, self._count, self._grid.width)
-            self._put(window, self._gathered[: self._count])
-        self._first, self._count = self._first + self._count, 0
-
-    def _gather(self, row: int, ids: Ids) -> None:
-        if row != self._first + self._count:
-            self.flush()
-            self._first = row
-        while len(ids):
-            room = TILE - (self._first + self._count) % TILE
-            part, ids = ids[:room], ids[room:]
-            self._gathered[self._count : self._count + len(part)] = part
-            self._count += len(part)
-            if len(part) == room:
-                self.flush()
-
-    def _put(self, window: Window, ids: Ids) -> None:
-        try:
-            self._dataset.write(ids, 1, window=window.to_rasterio())
-        except GDAL_ERRORS as error:
-            raise not_written(self._uri, error.__cause__ or error) from error
-
-
-class GeoTIFFLabels(Labels):
-    """Class ids in a file that GeoTIFFLabelStore wrote."""
-
-    def __init__(self, uri: str) -> None:
-        """Read the grid and the class map; pixels are read when they are asked for.
-
-        Raises:
-            StoreError: There is no such file, or it names no classes.
-        """
-        try:
-            dataset = open_raster(uri)
-        except SourceError as error:
-            raise StoreError(str(error)) from error
-        self.uri = uri
-        self.grid = Grid.of_dataset(dataset)
-        self.classes = _classes_of(dataset, uri)
-
-    def read(self, window: Window) -> Ids:
-        """The ids of a window; see Labels.
-
-        Raises:
-            StoreError: The file is damaged, or was replaced by one of another size.
-        """
-        return pad_ids(
-            window, self.grid, ignore_id=self.classes.ignore_id, inside=self._read_inside
+    def complete(self) -> None:
+        """See that the tiles are whole, and make the COG of them."""
+        check_whole(self._tiles, self.uri)
+        if not self._cog:
+            return
+        copy_to_cog(
+            self._tiles,
+            self.path,
+            self.uri,
+            width=self._grid.width,
+            overviews="mode" if self.quantity == "ids" else "average",
         )
-
-    def _read_inside(self, window: Window) -> Ids:
-        try:
-            dataset = open_raster(self.uri)
-            if dataset.shape != self.grid.shape:
-                raise StoreError(
-                    f"{self.uri}: was replaced since it was opened: it has {dataset.height} x "
-                    f"{dataset.width} px, expected {self.grid.height} x {self.grid.width}; read the "
-                    "labels from the store again"
-                )
-            ids: Ids = dataset.read(1, window=window.to_rasterio())
-        except SourceError as error:
-            raise StoreError(str(error)) from error
-        except GDAL_ERRORS as error:
-            raise StoreError(
-                f"{self.uri}: cannot read {window}: {error.__cause__ or error}; the file is truncated "
-                "or damaged, write it again"
-            ) from error
-        return ids
-
-
-def _classes_of(dataset: Any, uri: str) -> ClassMap:
-    text = dataset.tags().get(CLASSES_TAG)
-    if text is None or dataset.dtypes != ("uint8",):
-        raise StoreError(
-            f"{uri}: is no label file of geoseg: it has {dataset.count} band(s) of "
-            f"{dataset.dtypes[0]} and {'a' if text else 'no'} tag {CLASSES_TAG}; for any other raster "
-            "of ids take RasterLabels(source=..., classes=...)"
-        )
-    try:
-        return ClassMap.model_validate_json(text)
-    except ValidationError as error:
-        raise StoreError(
-            f"{uri}: the tag {CLASSES_TAG} holds no class map: {error}; take RasterLabels(source=..., "
-            "classes=...)"
-        ) from error
+        check_whole(self.path, self.uri, trailer=COG_TRAILER)
+        self._tiles.unlink()  # else the disk holds all files twice

@@ -18,6 +18,7 @@ from geoseg.labels.base import Labels, LabelStore
 from geoseg.labels.blend import Blend
 from geoseg.labels.evaluate import Evaluation, evaluate
 from geoseg.labels.geotiff import GeoTIFFLabelStore
+from geoseg.labels.rows import Shard
 from geoseg.learner.bundle import BundleInfo, load_bundle, save_bundle
 from geoseg.learner.data import Samples, SegmentationData
 from geoseg.learner.facts import (
@@ -27,14 +28,18 @@ from geoseg.learner.facts import (
     facts_of,
     scaled_statistics,
 )
+from geoseg.learner.fingerprint import weights_digest
 from geoseg.learner.fit import train_module
 from geoseg.learner.module import SegmentationModule
 from geoseg.learner.predict import predict
 from geoseg.learner.standardized import with_standardize
-from geoseg.learner.training import Training
+from geoseg.learner.training import TTA, Training
 from geoseg.scene import Scene
 from geoseg.sources.handles import close_all
 from geoseg.window import Size
+
+_HALF = {"32": None, "16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
+"""Number format of a training's precision to what a GPU computes in when it predicts."""
 
 
 class Learner:
@@ -149,17 +154,26 @@ class Learner:
         blend: Blend = "hann",
         batch_size: int | None = None,
         workers: int | None = None,
+        tta: TTA | None = None,
+        resume: bool = False,
+        shard: Shard | None = None,
+        max_memory: int | None = None,
     ) -> Labels:
         """The classes of a scene; see `geoseg.learner.predict` for the arguments.
 
         Args:
             scene: What is predicted; its labels are not looked at.
-            store: Where the labels are written, row by row; None: labels in memory, with scores.
+            store: Where the labels are written, row by row; None: in the scene's own store, or where it
+                names none in memory, with scores.
             size: Pixels of a window; None: the size of training.
             stride: Pixels from window to window; None: half the size.
             blend: How overlapping windows are joined.
             batch_size: Windows in a step; None: that of training.
             workers: Processes that read; None: as in training.
+            tta: Positions of a window that are averaged: "flips" or "d4"; None: only as it is.
+            resume: Keep finished rows beside the output, and go on from those of an earlier run.
+            shard: (i, n): only number i, from 0, of n stretches of rows, as a part for `merge`.
+            max_memory: Bytes for what grows with the scene's width; a wider scene is taken apart.
 
         Raises:
             BundleError: The scene's bands, dtype or Standardize are not those of training.
@@ -171,32 +185,34 @@ class Learner:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         module = module.to(device).eval()
 
+        half = _HALF[self.training.precision] if device.type == "cuda" else None
+
         def probabilities(image: Tensor, valid: Tensor) -> Tensor:
-            return torch.softmax(module(image, valid), dim=1)
+            with torch.autocast(device.type, dtype=half, enabled=half is not None):
+                logits = module(image, valid)
+            return torch.softmax(logits.float(), dim=1)
 
         return predict(
             probabilities,
             scene,
             self.classes,
-            store=store,
+            store=scene.store if store is None else store,
             size=self.training.size if size is None else size,
             stride=stride,
             blend=blend,
             batch_size=batch_size or self.training.batch_size,
             workers=self.training.workers if workers is None else workers,
             device=device,
+            tta=tta,
+            resume=resume,
+            shard=shard,
+            max_memory=max_memory,
+            model_digest=self._digest() if resume or shard is not None else None,
         )
 
     def save(self, uri: str) -> None:
         """Write a bundle: weights, classes, training, bands, dtype, statistics and resolution."""
-        module = self.module
-        info = BundleInfo(
-            classes=self.classes,
-            training=self.training,
-            in_channels=len(module.mean),
-            data=self.data,
-        )
-        save_bundle(uri, info, module.state_dict())
+        save_bundle(uri, self._info(), self.module.state_dict())
 
     @classmethod
     def load(cls, uri: str, model: nn.Module | None = None) -> Self:
@@ -226,6 +242,19 @@ class Learner:
                 f"{uri}: its weights do not fit the network: {lines[:300]}"
             ) from error
         return learner
+
+    def _info(self) -> BundleInfo:
+        return BundleInfo(
+            classes=self.classes,
+            training=self.training,
+            in_channels=len(self.module.mean),
+            data=self.data,
+        )
+
+    def _digest(self) -> str:
+        """What tells this model from others: its weights, its facts and the class of its network."""
+        network = type(self._model).__qualname__
+        return weights_digest(self.module.state_dict(), f"{network}\n{self._info().to_yaml()}")
 
     def _build(self, channels: int) -> SegmentationModule:
         if self._model is not None:

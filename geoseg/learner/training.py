@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator
 
+from geoseg.errors import ConfigError
 from geoseg.labels.blend import Blend
 from geoseg.spec import FrozenMap, Spec
 
 Pixels = Annotated[int, Field(ge=1)]
 PixelSize = Pixels | tuple[Pixels, Pixels]
+TTA = Literal["flips", "d4"]
+"""Positions of a window that are averaged: "flips" are 4, as it is and mirrored along columns, rows and
+both; "d4" are 8, these and the same transposed."""
 
 
 MODELS = ("custom", "unet")
@@ -88,3 +92,20 @@ class Prediction(Spec):
     """Windows in a step; None: that of training."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that read windows; 0 reads in this one."""
+    tta: TTA | None = None
+    """Positions of a window over which probabilities are averaged; None: only as it is."""
+
+
+def check_tta(tta: str | None, size: tuple[int, int]) -> None:
+    """See that there is such a way for windows of this (height, width).
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if tta is not None and tta not in get_args(TTA):
+        raise ConfigError(f"tta is {tta!r}, expected one of: None, {', '.join(get_args(TTA))}")
+    if tta == "d4" and size[0] != size[1]:
+        raise ConfigError(
+            f'tta "d4" turns windows by 90 degrees, which needs square ones, but size is {size[0]} x '
+            f'{size[1]} px; use a square size, or "flips"'
+        )

@@ -110,7 +110,10 @@ def batch(
 
 
 def evaluation(evaluation: Evaluation) -> Figure:
-    """The confusion matrix as shares of each true class, and the IoU of each class as bars."""
+    """The confusion matrix as shares of each true class, and the IoU of each class as bars.
+
+    Where it has 95 % intervals (`bootstrap=`), they are drawn over the bars.
+    """
     counts, names = evaluation.overall.confusion, evaluation.classes.names
     per_class = evaluation.overall.to_dict(evaluation.classes)["per_class"]
     total = counts.sum(axis=1, keepdims=True)
@@ -126,8 +129,14 @@ def evaluation(evaluation: Evaluation) -> Figure:
     left.set(title="share of each true class", xlabel="predicted", ylabel="truth")
     values = [record["iou"] or 0.0 for record in per_class]
     colors = [_hex(info.color) for info in evaluation.classes.classes]
-    bars = right.barh(range(len(names)), values, color=colors)
-    right.bar_label(bars, [_number(record["iou"]) for record in per_class], padding=3)
+    right.barh(range(len(names)), values, color=colors)
+    for place, (value, record) in enumerate(zip(values, per_class, strict=True)):
+        low, high = record.get("iou_interval") or (value, value)
+        if high > low:
+            reach = [[max(value - low, 0.0)], [max(high - value, 0.0)]]
+            right.errorbar(value, place, xerr=reach, color="black", capsize=3)
+        end = max(value, high) + 0.01
+        right.text(end, place, _number(record["iou"]), va="center")
     right.set_yticks(range(len(names)), names)
     right.invert_yaxis()
     right.set(title=f"IoU (mean {_number(evaluation.mean_iou)})", xlim=(0, 1.1))

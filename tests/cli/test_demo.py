@@ -95,7 +95,7 @@ def test_the_demo_reaches_its_score(geoseg, tmp_path):
     assert scores["mean_iou"] >= 0.42
     assert min(c["iou"] for c in scores["per_class"]) > 0.1  # water is found too
     assert f" {scores['mean_iou']:.3f} " in found.out
-    (map_uri,) = (out / "predictions").iterdir()
+    (map_uri,) = (out / "predictions").glob("*.tif")
     valid, errors, _ = cog_validate(map_uri)
     assert valid, errors
     with rasterio.open(map_uri) as labels, rasterio.open(sample.image_uri()) as image:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from rasterio.features import geometry_mask
 from sklearn.metrics import confusion_matrix
 
@@ -77,6 +79,113 @@ def test_a_vector_file_is_compared_by_its_column(geoseg, files, predicted):
     assert json.loads(found.out)["overall"]["confusion"] == expected
 
 
+def test_the_report_says_that_the_truth_came_from_another_grid(geoseg, predicted, tmp_path):
+    path = tmp_path / "coarse.tif"
+    profile = {"count": 1, "height": 40, "width": 50, "dtype": "uint8", "crs": "EPSG:32619"}
+    transform = rasterio.Affine(20, 0, 499_900, 0, -20, 4_000_100)
+    with rasterio.open(path, "w", driver="GTiff", transform=transform, **profile) as file:
+        file.write(np.zeros((40, 50), "uint8"), 1)
+    assert "was brought onto the prediction's grid" in geoseg("evaluate", path, predicted[0]).out
+    notes = json.loads(geoseg("evaluate", path, predicted[0], "--json").out)["notes"]
+    assert len(notes) == 1
+    assert "note:" not in geoseg("evaluate", predicted[0], predicted[0]).out
+
+
+def test_more_measures_are_taken_on_request(geoseg, files, predicted, tmp_path):
+    errors, picture = tmp_path / "errors.tif", tmp_path / "out" / "scores.png"
+    flags = ["--mapping", "2:0,5:1", "--boundary-px", 2, "--objects", "--bootstrap", 50]
+    flags += ["--block-px", 16, "--error-map", errors, "--plot", picture]
+    found = geoseg("evaluate", files.labels, predicted[0], *flags, "--json")
+    assert found.code == 0
+    result = json.loads(found.out)["overall"]
+    assert (result["boundary_px"], result["objects"]["iou"]) == (2, 0.5)
+    assert result["intervals"]["blocks"] == 4 * 6
+    truth, ids = ids_of(files.labels), predicted[1]
+    with rasterio.open(errors) as file:
+        expected = np.where(ids == 255, 255, truth != ids)
+        np.testing.assert_array_equal(file.read(1), expected)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    shown = geoseg("evaluate", files.labels, predicted[0], *flags).out
+    for text in ("boundary IoU", "objects (IoU 0.5)", "IoU 95% interval", "area in ha"):
+        assert text in shown
+
+
+def boxes(path, records):
+    """A vector file of (left, width, class) boxes, 10 m high, in EPSG:32619."""
+    frame = geopandas.GeoDataFrame(
+        {"kind": [kind for *_, kind in records]},
+        geometry=[shapely.box(5e5 + x, 4e6, 5e5 + x + wide, 4e6 + 10) for x, wide, _ in records],
+        crs="EPSG:32619",
+    )
+    frame.to_file(path)
+    return path
+
+
+def test_objects_of_two_vector_files_are_matched(geoseg, write_box, tmp_path):
+    truth = boxes(tmp_path / "t.gpkg", [(0, 10, "roof"), (20, 10, "roof"), (40, 10, "road")])
+    prediction = boxes(tmp_path / "p.geojson", [(1, 10, "roof"), (40, 10, "roof")])
+    found = json.loads(geoseg("evaluate", truth, prediction, "--class-by", "kind", "--json").out)
+    counts = {
+        c["name"]: (c["truth"], c["predicted"], c["matched"]) for c in found["objects"]["per_class"]
+    }
+    assert counts == {"road": (1, 0, 0), "roof": (2, 2, 1)}
+    assert geoseg("evaluate", truth, prediction).out.splitlines()[1].split() == [
+        "object", "0.800", "1.000", "0.667", "3", "2", "2",
+    ]  # fmt: skip
+    aoi = write_box("area.geojson", 5e5 + 30, 4e6 - 9, 5e5 + 90, 4e6 + 99)
+    found = json.loads(geoseg("evaluate", truth, prediction, "--aoi", aoi, "--json").out)
+    assert (found["objects"]["truth"], found["objects"]["matched"]) == (1, 1)
+
+
+def test_classes_of_a_prediction_may_be_numbers_or_in_the_column_that_geoseg_writes(
+    geoseg, tmp_path
+):
+    truth = boxes(tmp_path / "t.gpkg", [(0, 10, 3), (20, 10, 7)])
+    found = json.loads(geoseg("evaluate", truth, truth, "--class-by", "kind", "--json").out)
+    assert [(c["id"], c["f1"]) for c in found["objects"]["per_class"]] == [(3, 1), (7, 1)]
+    other = tmp_path / "p.gpkg"
+    geopandas.read_file(truth).rename(columns={"kind": "class_name"}).to_file(other)
+    found = json.loads(geoseg("evaluate", truth, other, "--class-by", "kind", "--json").out)
+    assert found["objects"]["matched"] == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "text"),
+    [
+        (["--boundary-px", 2], 2, "--boundary-px: for maps"),
+        (["--class-by", "colour"], 1, "has no column 'colour' of classes"),
+        (["--class-by", "kind"], 1, "neither names only nor whole numbers"),
+        (["--aoi", "none.gpkg"], 1, "none.gpkg: no such file"),
+    ],
+)
+def test_two_vector_files_that_cannot_be_compared_are_refused(geoseg, tmp_path, flags, code, text):
+    truth = boxes(tmp_path / "t.gpkg", [(0, 10, 0.5)])
+    if "colour" in flags:
+        geopandas.read_file(truth).rename(columns={"kind": "class_name"}).to_file(truth)
+    found = geoseg("evaluate", truth, truth, *flags)
+    assert found.code == code
+    assert text in found.err
+
+
+@pytest.mark.parametrize("flag", ["--error-map", "--plot"])
+def test_outputs_that_are_inputs_are_refused(geoseg, files, predicted, flag):
+    flags = ["--mapping", "2:0,5:1", flag, predicted[0]]
+    found = geoseg("evaluate", files.labels, predicted[0], *flags)
+    assert found.code == 2
+    assert "is read as an input too" in found.err
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["--boundary-px", 0], ["--objects", "--object-iou", 2], ["--bootstrap", -1]],
+    ids=["boundary", "objects", "bootstrap"],
+)
+def test_numbers_that_make_no_sense_are_the_call_s_fault(geoseg, predicted, flags):
+    found = geoseg("evaluate", predicted[0], predicted[0], *flags)
+    assert found.code == 2
+    assert "expected" in found.err
+
+
 def test_a_map_agrees_with_itself_in_the_table(geoseg, predicted):
     found = geoseg("evaluate", predicted[0], predicted[0])
     assert "accuracy 1.000, kappa 1.000" in found.out
@@ -117,6 +226,12 @@ def test_a_prediction_that_is_no_map_is_the_data_s_fault(geoseg, files):
     found = geoseg("evaluate", files.labels, files.image)
     assert found.code == 1
     assert "image.tif: is no label file of geoseg" in found.err
+
+
+def test_polygons_are_not_compared_with_a_map(geoseg, files):
+    found = geoseg("evaluate", files.labels, files.area)
+    assert found.code == 2
+    assert "a vector file is compared with another one only" in found.err
 
 
 def test_info_of_a_bundle_tells_what_the_model_knows(geoseg, files):

@@ -39,7 +39,7 @@ def test_the_map_is_what_the_learner_predicts(geoseg, files, out):
             image.transform,
             image.shape,
         )
-    assert [p.name for p in out.iterdir()] == ["map.tif"]
+    assert sorted(p.name for p in out.iterdir()) == ["map.tif", "map.tif.aux.xml"]
 
 
 def test_flags_reach_the_prediction(geoseg, files, out):
@@ -203,3 +203,85 @@ def test_a_prediction_that_is_stopped_leaves_nothing(files, out, write_raster, n
     assert process.returncode == 1
     assert told == f"error: stopped by {number.name}; what was not whole yet has been removed\n"
     assert list(out.iterdir()) == []
+
+
+@pytest.fixture
+def tall(write_raster):
+    """An image of four bands of rows, as the bundle wants it."""
+    rng = np.random.default_rng(0)
+    data = rng.integers(1, 255, (3, 220, 5), np.uint8).repeat(8, axis=1).repeat(8, axis=2)
+    return write_raster("tall.tif", data, nodata=0, descriptions=NAMES)
+
+
+def test_shards_are_merged_to_the_map_of_one_run(geoseg, files, tall, out):
+    options = ("--stride", 32, "--tta", "flips")
+    assert geoseg("predict", files.bundle, tall, out / "whole.tif", *options).code == 0
+    for i in range(2):
+        found = geoseg(
+            "predict", files.bundle, tall, out / f"{i}.tif", "--shard", f"{i}/2", *options
+        )
+        assert (found.code, found.err) == (0, "")
+    found = geoseg("merge", out / "1.tif", out / "0.tif", out / "map.tif")
+    assert (found.code, found.out, found.err) == (0, f"{out / 'map.tif'}\n", "")
+    assert (out / "map.tif").read_bytes() == (out / "whole.tif").read_bytes()
+    found = geoseg("merge", out / "1.tif", out / "new.tif")
+    assert found.code == 2
+    assert "no part holds rows 0 to 1023 of 1760" in found.err
+    found = geoseg("merge", out / "whole.tif", out / "new.tif")
+    assert "whole.tif: is no part of a map" in found.err
+    assert geoseg("merge", out / "1.tif", out / "0.tif", out / "map.png").code == 2
+    assert not (out / "new.tif").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--shard", "1"], "--shard 1: expected the shard's number from 0 and their count"),
+        (["--shard", "2/2"], "shard is 2 of 2, expected a number from 0"),
+        (["--shard", "0/9"], "4 bands of 512 rows; use 4 shards at most"),
+        (["--tta", "d5"], "predict: tta: Input should be"),
+        (["--tta", "d4", "--size", "32"], None),
+    ],
+)
+def test_flags_of_shards_and_positions_are_checked(geoseg, files, tall, *, flags, text):
+    found = geoseg("predict", files.bundle, tall, Path(tall).with_name("map.tif"), *flags)
+    assert found.code == (0 if text is None else 2)
+    assert text is None or text in found.err
+
+
+@pytest.mark.slow
+def test_a_stopped_prediction_with_resume_keeps_its_rows_and_says_so(geoseg, files, tall, out):
+    assert geoseg("predict", files.bundle, tall, out / "ref.tif", "--stride", 2).code == 0
+    code = "from geoseg.cli.main import run; run()"
+    arguments = ["predict", files.bundle, tall, out / "map.tif", "--stride", 2, "--resume"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    kept = out / ".map.tif.resume"
+    try:
+        for _ in range(1200):
+            if process.poll() is not None or (kept / "band-000000.npy").exists():
+                break
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert told == (
+        "error: stopped by SIGINT; the finished rows are kept: run it again with --resume to go on\n"
+    )
+    assert sorted(p.name for p in out.iterdir()) == [
+        ".map.tif.resume",
+        "ref.tif",
+        "ref.tif.aux.xml",
+    ]
+    changed = geoseg(*arguments[:-2], 4, "--resume")
+    assert changed.code == 2
+    assert "stride is [4, 4], was [2, 2]" in changed.err
+    assert geoseg(*arguments).code == 0
+    assert (out / "map.tif").read_bytes() == (out / "ref.tif").read_bytes()
+    assert not kept.exists()

@@ -300,3 +300,52 @@ def _whole(scores, valid=None):
     )
     accumulator.add(Window(0, 0, *shape), scores, valid)
     return accumulator.finish()
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    layout=layouts(),
+    blend=st.sampled_from([*WEIGHTED, "center"]),
+    seed=st.integers(0, 99),
+    data=st.data(),
+)
+def test_a_part_by_itself_equals_the_same_pixels_of_the_whole_to_the_byte(
+    layout, blend, seed, data
+):
+    shape, size, stride = layout
+    rng = np.random.default_rng(seed)
+    keep = data.draw(st.sampled_from([1.0, 0.5]))
+    items = [
+        (w, random_scores(rng, w, 3), None if rng.random() < 0.5 else rng.random(size) < 0.8)
+        for w in sliding(shape, size, stride)
+        if rng.random() < keep
+    ]
+    if not items:
+        return
+    row, col = data.draw(st.integers(0, shape[0] - 1)), data.draw(st.integers(0, shape[1] - 1))
+    part = Window(
+        row,
+        col,
+        data.draw(st.integers(1, shape[0] - row)),
+        data.draw(st.integers(1, shape[1] - col)),
+    )
+    channels, covered, scores = run(shape, size, stride, blend, items)
+    accumulator = ScoreAccumulator(
+        shape=shape, classes=3, size=size, stride=stride, blend=blend, keep_scores=True, part=part
+    )
+    touching = [item for item in items if item[0].intersection(part)]
+    if data.draw(st.booleans()):  # windows beside it change nothing
+        touching = items
+    pieces = [rows for item in touching for rows in accumulator.add(*item)]
+    pieces += accumulator.finish()
+    assert pieces[0].row == part.row
+    for name, whole in (("channels", channels), ("covered", covered)):
+        found = np.concatenate([getattr(piece, name) for piece in pieces])
+        np.testing.assert_array_equal(found, whole[part.slices])
+    found = np.concatenate([piece.scores for piece in pieces], axis=1)
+    assert found.tobytes() == np.ascontiguousarray(scores[(slice(None), *part.slices)]).tobytes()
+
+
+def test_a_part_that_reaches_past_the_scene_is_refused():
+    with pytest.raises(GridError, match="reaches past the scene of 20 x 30 px"):
+        ScoreAccumulator(shape=(20, 30), classes=2, size=8, part=Window(10, 0, 11, 30))

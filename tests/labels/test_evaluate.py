@@ -1,4 +1,3 @@
-import importlib
 import json
 import tracemalloc
 
@@ -10,13 +9,16 @@ import shapely
 from sklearn import metrics as sklearn
 
 from geoseg.classes import ClassMap
-from geoseg.errors import ConfigError, GridError, LabelError, StoreError
+from geoseg.errors import ConfigError, LabelError, StoreError
 from geoseg.grid import Grid
 from geoseg.labels.array import ArrayLabels
 from geoseg.labels.base import Labels
 from geoseg.labels.evaluate import Evaluation, evaluate
+from geoseg.labels.evaluation.areas import row_areas
+from geoseg.labels.evaluation.evaluator import Evaluator
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.sources.vector import FrameSource
+from geoseg.window import Window, sliding
 
 CLASSES = ClassMap.model_validate(
     [{"name": "background"}, {"name": "building", "id": 9}, {"name": "road", "id": 4}]
@@ -54,8 +56,9 @@ def test_the_dictionary_holds_scikit_learns_metrics_under_the_promised_keys():
     truth, prediction = random_ids(2), random_ids(3)
     evaluation = evaluate(labels(truth), labels(prediction), name="north")
     result = evaluation.to_dict()
-    assert set(result) == {"overall", "scenes"}
+    assert set(result) == {"overall", "scenes", "notes"}
     assert result["scenes"] == {"north": result["overall"]}
+    assert result["notes"] == []
     part = result["overall"]
     t, p = truth.ravel(), prediction.ravel()
     assert part["accuracy"] == pytest.approx(sklearn.accuracy_score(t, p))
@@ -64,6 +67,7 @@ def test_the_dictionary_holds_scikit_learns_metrics_under_the_promised_keys():
     assert part["mean_iou"] == pytest.approx(ious.mean())
     assert evaluation.mean_iou == part["mean_iou"]
     f1s = sklearn.f1_score(t, p, average=None, labels=CLASSES.ids)
+    assert part["mean_f1"] == pytest.approx(f1s.mean())
     for i, record in enumerate(part["per_class"]):
         assert set(record) == {"id", "name", "iou", "f1", "precision", "recall"}
         assert (record["id"], record["name"]) == (CLASSES.ids[i], CLASSES.names[i])
@@ -93,9 +97,7 @@ def test_each_side_keeps_its_own_order_and_ignore_id():
 
 @pytest.mark.parametrize("pixels_at_once", [1000, 1 << 20])
 def test_pixels_outside_the_aoi_are_ignored(monkeypatch, pixels_at_once):
-    # By its name in sys.modules: as an attribute of the package it may be hidden by the function.
-    module = importlib.import_module("geoseg.labels.evaluate")
-    monkeypatch.setattr(module, "_PIXELS", pixels_at_once)
+    monkeypatch.setattr("geoseg.labels.evaluation.evaluator._PIXELS", pixels_at_once)
     truth, prediction = random_ids(8, ignored=0.1), random_ids(9, ignored=0.1)
     polygon = shapely.Polygon([(500113, 3999871), (500700, 3988333), (500031, 3990007)])
     frame = gpd.GeoDataFrame(geometry=[polygon], crs="EPSG:32619")
@@ -188,28 +190,12 @@ def test_the_table_of_several_scenes_has_a_line_for_each():
     assert [line.split()[0] for line in table.splitlines()[-3:]] == ["scene", "north", "south"]
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        Grid(crs="EPSG:32618", transform=GRID.transform, height=1231, width=77),
-        Grid(crs="EPSG:32619", transform=[10, 0, 5e5 + 10, 0, -10, 4e6], height=1231, width=77),
-        Grid(crs="EPSG:32619", transform=[10, 0, 5e5, 0, -5, 4e6], height=1231, width=77),
-        Grid(crs="EPSG:32619", transform=GRID.transform, height=1230, width=77),
-        Grid(transform=GRID.transform, height=1231, width=77),
-    ],
-    ids=["crs", "offset", "resolution", "shape", "no crs"],
-)
-def test_labels_on_another_grid_are_refused_with_both_grids_and_the_cure(other):
-    ids = np.zeros(other.shape, np.uint8)
-    with pytest.raises(GridError, match=r"EPSG:32619, 1231 x 77 px .*\.on\(prediction\.grid\)"):
-        evaluate(labels(random_ids(18)), labels(ids, grid=other))
-
-
 def test_rounding_of_a_transform_is_no_other_grid():
     ids, transform = random_ids(19), [10, 0, 5e5 + 1e-6, 0, -10, 4e6]
     near = Grid(crs=GRID.crs, transform=transform, height=1231, width=77)
     result = evaluate(labels(ids), labels(ids, grid=near))
     assert result.to_dict()["overall"]["accuracy"] == 1
+    assert result.notes == ()
 
 
 @pytest.mark.parametrize("names", [("background", "building"), ("background", "road", "building")])
@@ -259,10 +245,11 @@ class _Striped(Labels):
         return np.full(window.shape, 9, np.uint8)
 
 
-def test_memory_does_not_grow_with_the_height():
+@pytest.mark.parametrize("options", [{}, {"boundary_px": 3, "object_iou": 0.5}])
+def test_memory_does_not_grow_with_the_height(options):
     def peak(height):
         tracemalloc.start()
-        result = evaluate(_Striped(height), _Striped(height))
+        result = evaluate(_Striped(height), _Striped(height), **options)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert result.overall.confusion[1, 1] == height * 500
@@ -270,3 +257,85 @@ def test_memory_does_not_grow_with_the_height():
 
     peak(1000)
     assert peak(20000) < 1.1 * peak(3000)
+
+
+@pytest.mark.parametrize("size", [(1, 77), (13, 77), (500, 20), (7, 11)])
+def test_blocks_may_come_in_any_size(size):
+    truth, prediction = random_ids(24, ignored=0.1), random_ids(25, ignored=0.1)
+    inside = np.random.default_rng(0).random(GRID.shape) < 0.5
+    judge = Evaluator(GRID, CLASSES)
+    for window in sliding(GRID, size, edge="pad"):
+        part = window.intersection(GRID.whole)
+        judge.update(part, *(array[part.slices] for array in (truth, prediction, inside)))
+    found = judge.result()
+    counted = inside & (truth != 255) & (prediction != 255)
+    assert found.confusion.tolist() == expected(truth, prediction, counted)
+    assert found.ignored == (~inside | (truth == 255)).sum()
+    everywhere = inside & (prediction != 255)
+    weights = row_areas(GRID)[:, None]
+    mapped = [(weights * ((prediction == i) & everywhere)).sum() for i in CLASSES.ids]
+    assert found.areas.mapped == pytest.approx(mapped, rel=1e-5)
+
+
+def test_a_prediction_is_judged_while_it_is_made():
+    truth, prediction = random_ids(30, ignored=0.1), random_ids(31, ignored=0.1)
+    box = shapely.box(500100, 3990000, 500600, 3999500)
+    aoi = FrameSource(frame=gpd.GeoDataFrame(geometry=[box], crs="EPSG:32619"))
+    options = {"boundary_px": 2, "object_iou": 0.5, "bootstrap": 20, "block_px": 64}
+    judge = Evaluator(GRID, CLASSES, **options)
+    compare = judge.against(labels(truth), aoi)
+    for window in sliding(GRID, (100, 77), edge="pad"):
+        part = window.intersection(GRID.whole)
+        compare(part, prediction[part.slices])
+    found = Evaluation(CLASSES, {"scene": judge.result()})
+    whole = evaluate(labels(truth), labels(prediction), aoi, **options)
+    assert found.to_dict()["overall"].pop("areas") == [
+        pytest.approx(record) for record in whole.to_dict()["overall"]["areas"]
+    ]
+    for key in ("confusion", "ignored", "unpredicted", "objects", "intervals", "per_class"):
+        assert found.to_dict()["overall"][key] == whole.to_dict()["overall"][key]
+
+
+def test_blocks_that_do_not_fit_are_refused():
+    judge, ids = Evaluator(GRID, CLASSES, name="north"), np.zeros((5, 7), np.uint8)
+    with pytest.raises(ConfigError, match=r"north: .* reaches past the grid of 1231 x 77 px"):
+        judge.update(Window(0, 75, 5, 7), ids, ids)
+    with pytest.raises(LabelError, match=r"truth of 'north' .* shape \(5, 7\), expected \(5, 6\)"):
+        judge.update(Window(0, 0, 5, 6), ids, ids)
+    with pytest.raises(LabelError, match=r"prediction of 'north' .* int64, expected uint8"):
+        judge.update(Window(0, 0, 5, 7), ids, ids.astype(int))
+
+
+def test_all_measures_of_labels_that_are_ignored_everywhere_are_plain_json():
+    ignored = labels(np.full(GRID.shape, 255, np.uint8))
+    found = evaluate(ignored, ignored, boundary_px=2, object_iou=0.5, bootstrap=10)
+    result = json.loads(found.to_json())["overall"]
+    assert result["mean_boundary_iou"] is result["objects"]["f1"] is None
+    assert result["intervals"]["mean_iou"] is None
+    assert [record["mapped_m2"] for record in result["areas"]] == [0, 0, 0]
+    assert "boundary IoU" in found.table()
+
+
+def test_after_the_result_nothing_is_counted():
+    ids = random_ids(32)
+    judge = Evaluator(GRID, CLASSES, boundary_px=2, object_iou=0.5)
+    judge.update(GRID.whole, ids, ids)
+    assert judge.result() is judge.result()
+    with pytest.raises(ConfigError, match="comes too late"):
+        judge.update(GRID.whole, ids, ids)
+
+
+def test_measures_that_a_scene_lacks_are_left_out_of_the_whole():
+    one = evaluate(labels(random_ids(26)), labels(random_ids(27)), boundary_px=2, object_iou=0.5)
+    two = evaluate(labels(random_ids(28)), labels(random_ids(29)), boundary_px=2)
+    pooled = Evaluation.pool({"north": one, "south": two}).overall
+    assert pooled.objects is None
+    np.testing.assert_array_equal(
+        pooled.boundary.confusion,
+        one.overall.boundary.confusion + two.overall.boundary.confusion,
+    )
+    three = evaluate(labels(random_ids(28)), labels(random_ids(29)), boundary_px=3, object_iou=0.6)
+    assert Evaluation.pool({"south": two, "east": three}).overall.boundary is None
+    assert Evaluation.pool({"north": one, "east": three}).overall.objects is None
+    both = Evaluation.pool({"north": one, "again": one}).overall.objects
+    np.testing.assert_array_equal(both.matched, 2 * one.overall.objects.matched)

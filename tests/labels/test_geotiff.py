@@ -3,10 +3,12 @@ import subprocess
 import sys
 import textwrap
 import tracemalloc
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from rio_cogeo import cog_validate
 
 from geoseg.classes import ClassMap
@@ -71,7 +73,24 @@ def test_rasterio_finds_the_ids_where_they_belong(tmp_path, cog):
         assert colors[255][3] == 0
         assert file.tags()["AREA_OR_POINT"] == "Area"
         assert file.overviews(1) == ([2, 4] if cog else [])
+    assert names_in(tmp_path) == ["out.tif", "out.tif.aux.xml"]
+
+
+def test_gdal_finds_the_class_names_that_it_shows(tmp_path):
+    path = tmp_path / "out.tif"
+    write(path, GRID, random_ids(GRID.shape))
+    rasterio.shutil.copy(path, tmp_path / "told.vrt", driver="VRT")
+    band = ET.parse(tmp_path / "told.vrt").find("VRTRasterBand")
+    names = [category.text or "" for category in band.find("CategoryNames")]
+    assert names == ["background", "", "", "road", "", "", "", "Gebäude"]
+
+
+def test_without_a_sidecar_there_is_the_map_only(tmp_path):
+    store = GeoTIFFLabelStore(uri=str(tmp_path / "out.tif"), sidecar=False)
+    with store.writer(PICTURE, CLASSES) as writer:
+        writer.write(PICTURE.whole, random_ids(PICTURE.shape))
     assert names_in(tmp_path) == ["out.tif"]
+    assert store.read().classes == CLASSES
 
 
 def test_the_output_is_a_valid_cog(tmp_path):
@@ -227,7 +246,8 @@ def test_a_new_output_replaces_the_old_one_with_its_sidecars_and_open_handles(tm
     for suffix in (".aux.xml", ".ovr", ".msk"):
         (tmp_path / f"out.tif{suffix}").write_text("about the old file")
     np.testing.assert_array_equal(write(path, PICTURE, second).read().to_array(), second)
-    assert names_in(tmp_path) == ["out.tif"]
+    assert names_in(tmp_path) == ["out.tif", "out.tif.aux.xml"]
+    assert "Gebäude" in (tmp_path / "out.tif.aux.xml").read_text(encoding="utf-8")
 
 
 def test_labels_whose_file_was_replaced_by_one_of_another_size_are_an_error(tmp_path):
@@ -274,6 +294,7 @@ def test_a_full_disk_is_an_error_wherever_it_strikes(tmp_path, cog):
     assert done.returncode == 0, done.stderr
     whole = path.stat().st_size
     path.unlink()
+    path.with_name("out.tif.aux.xml").unlink()
     for limit in (whole - 1, whole - 9000, whole // 3):
         done = _run_with_file_size_limit(path, limit, cog=cog)
         assert done.returncode == 1, limit
