@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from geoseg.grid import Grid
     from geoseg.labels import (
         ArrayLabels,
+        Evaluator,
         GeoTIFFLabelStore,
         Labels,
         LabelSource,
@@ -39,6 +40,11 @@ if TYPE_CHECKING:
         RasterLabels,
         ScoreAccumulator,
         VectorLabels,
+        VectorLabelStore,
+        combine,
+        match_polygons,
+        merge,
+        threshold,
     )
     from geoseg.labels.evaluate import Evaluation, evaluate
     from geoseg.learner import (
@@ -96,14 +102,20 @@ _HOMES = {
     "geoseg.labels": (
         "ArrayLabels",
         "Evaluation",
+        "Evaluator",
         "GeoTIFFLabelStore",
         "LabelSource",
         "LabelStore",
         "Labels",
         "RasterLabels",
         "ScoreAccumulator",
+        "VectorLabelStore",
         "VectorLabels",
+        "combine",
         "evaluate",
+        "match_polygons",
+        "merge",
+        "threshold",
     ),
     "geoseg.learner": (
         "Learner",
@@ -162,6 +174,7 @@ __all__ = [
     "ClassInfo",
     "ClassMap",
     "Evaluation",
+    "Evaluator",
     "Experiment",
     "FileVectorSource",
     "FillNaN",
@@ -207,16 +220,21 @@ __all__ = [
     "TimeStackSource",
     "Training",
     "Transform",
+    "VectorLabelStore",
     "VectorLabels",
     "VectorSource",
     "VectorTransform",
     "WarpedSource",
     "Window",
     "__version__",
+    "combine",
     "evaluate",
+    "match_polygons",
     "materialize",
+    "merge",
     "sliding",
     "starts",
+    "threshold",
 ]
 
 

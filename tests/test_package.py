@@ -74,7 +74,7 @@ def test_every_kind_has_the_tag_that_files_use():
         },
         geoseg.VectorTransform: {"infer_class", "buffer", "shift", "only_valid"},
         geoseg.LabelSource: {"raster", "vector"},
-        geoseg.LabelStore: {"geotiff"},
+        geoseg.LabelStore: {"geotiff", "vector"},
     }
     for family, tags in families.items():
         assert issubclass(family, Tagged)

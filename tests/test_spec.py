@@ -16,6 +16,7 @@ from geoseg.grid import Grid
 from geoseg.labels.base import LabelSource, LabelStore
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.labels.sources import RasterLabels, VectorLabels
+from geoseg.labels.vector import VectorLabelStore
 from geoseg.scene import Scene
 from geoseg.sources.array import ArraySource
 from geoseg.sources.base import Chip, RasterField, RasterSource, VectorSource
@@ -127,7 +128,8 @@ WRITTEN = [
     FileVectorSource(uri="a.gpkg", layer="roads", where="kind = 'no'"),
     RasterLabels(source=Checkerboard(side=4), classes=CLASSES, mapping={1: 0, -2: 1}),
     VectorLabels(source="a.gpkg", classes=CLASSES, class_by="kind"),
-    GeoTIFFLabelStore(uri="out.tif", cog=False),
+    GeoTIFFLabelStore(uri="out.tif", cog=False, scores=True, mode="error"),
+    VectorLabelStore(uri="out.gpkg", only=("road",), min_area_m2=20, denoise_px=3),
     GeoTIFFSource(uri="a.tif", transforms=(FillNaN(value=0), Log())),
     Standardize(mean=(1e-3, -2), std=(0, 1)),
     MinMax(low=(0,), high=(1e9,)),

@@ -233,5 +233,10 @@ class LabelStore(Tagged):
             yield Window(row, block.col, min(rows, block.row_stop - row), block.width)
 
 
-StoreField = Annotated[LabelStore, text_stands_for("geotiff")]
-"""A field that takes any LabelStore; plain text stands for a `geotiff` of that uri."""
+_VECTOR_SUFFIXES = (".gpkg", ".fgb", ".parquet", ".geoparquet", ".geojson")
+StoreField = Annotated[
+    LabelStore,
+    text_stands_for("geotiff", by_suffix=dict.fromkeys(_VECTOR_SUFFIXES, "vector")),
+]
+"""A field that takes any LabelStore; plain text stands for a `geotiff` of that uri, or for a `vector` by
+the end of its name."""
