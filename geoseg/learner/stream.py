@@ -80,13 +80,20 @@ def _finished_rows(job: Job, part: Window) -> Iterator[FinishedRows]:
         part=part,
     )
     for batch in batches(job, part):
-        scores = _scores_of(batch, job)
-        (height, width), (rows, cols) = scores.shape[2:], job.margin
-        measured = batch["valid"].numpy()[:, rows : rows + height, cols : cols + width]
-        for i in range(len(scores)):
-            window = Window(int(batch["row"][i]) + rows, int(batch["col"][i]) + cols, height, width)
-            yield from accumulator.add(window, scores[i], measured[i])
+        yield from _blended(batch, job, accumulator)
     yield from accumulator.finish()
+
+
+def _blended(
+    batch: dict[str, Any], job: Job, accumulator: ScoreAccumulator
+) -> Iterator[FinishedRows]:
+    """The rows that a batch finishes; its scores are let go before the next batch is worked on."""
+    scores = _scores_of(batch, job)
+    (height, width), (rows, cols) = scores.shape[2:], job.margin
+    measured = batch["valid"].numpy()[:, rows : rows + height, cols : cols + width]
+    for i in range(len(scores)):
+        window = Window(int(batch["row"][i]) + rows, int(batch["col"][i]) + cols, height, width)
+        yield from accumulator.add(window, scores[i], measured[i])
 
 
 def _scores_of(batch: dict[str, Any], job: Job) -> NDArray[np.float32]:
