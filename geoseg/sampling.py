@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.aoi import AOI
 from geoseg.errors import ConfigError
 from geoseg.scene import Scene
 from geoseg.window import Edge, Size, Window, pair, sliding
@@ -154,7 +155,14 @@ class RandomWindows:
         least, most = np.zeros_like(lasts), lasts
         in_area = np.flatnonzero(self._has_area[scenes])
         if len(in_area):
-            points = np.array([self._point(int(scenes[i]), key, indices[i]) for i in in_area])
+            areas = (self._areas[int(scenes[i])] for i in in_area)
+            points = np.array(
+                [
+                    _point(area, key, indices[i])
+                    for area, i in zip(areas, in_area, strict=True)
+                    if area is not None
+                ]
+            )
             most[in_area] = np.minimum(points, lasts[in_area])
             least[in_area] = np.clip(points - sizes[in_area] + 1, 0, lasts[in_area])
         corners = _whole(np.stack(for_place, axis=1), least, most)
@@ -168,13 +176,12 @@ class RandomWindows:
         widths = np.maximum(np.rint(heights * self.size[1] / self.size[0]).astype(int), 1)
         return np.stack([heights, widths], axis=1)
 
-    def _point(self, scene: int, key: NDArray[Any], index: int) -> tuple[int, int]:
-        """(row, col) of a pixel of a scene's AOI, from random numbers of this window's own."""
-        stream = np.random.Philox(key=key, counter=(index + 1) << 64)  # far from all other windows'
-        area = self._areas[scene]
-        assert area is not None
-        row, col = area.sample(np.random.Generator(stream))
-        return int(row), int(col)
+
+def _point(area: AOI, key: NDArray[Any], index: int) -> tuple[int, int]:
+    """(row, col) of a pixel of an AOI, from random numbers of this window's own."""
+    stream = np.random.Philox(key=key, counter=(index + 1) << 64)  # far from all other windows'
+    row, col = area.sample(np.random.Generator(stream))
+    return int(row), int(col)
 
 
 def _whole(numbers: NDArray[np.float64], least: Any, most: Any) -> NDArray[np.int64]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +20,7 @@ from rasterio.errors import RasterioError
 from geoseg.errors import SourceError
 from geoseg.rasterpath import georeference_optional, to_gdal, why_not_opened
 from geoseg.sources.cache import stamp
+from geoseg.sources.perthread import PerThread
 
 GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, CPLE_BaseError)
 """What reading a damaged file raises: rasterio lets some errors of GDAL through as they are."""
@@ -32,10 +31,7 @@ _LIMIT = 64
 _Stamp = tuple[int, int] | None
 _Key = tuple[str, int | None, int]
 """Uri, overview, threads."""
-_Handles = OrderedDict[_Key, tuple[_Stamp, Any]]
 
-_of_thread: dict[int, _Handles] = {}
-_left_behind: list[Any] = []
 _local = threading.local()
 
 _bounds: list[tuple[int, int]] = []
@@ -45,8 +41,11 @@ _unbounded: Any = None
 _bounding = threading.Lock()
 
 
-class _ThreadEnd:
-    """Lives as long as its thread."""
+def _close(held: tuple[_Stamp, Any]) -> None:
+    held[1].close()
+
+
+_handles: PerThread[tuple[_Stamp, Any]] = PerThread(_close)
 
 
 def open_raster(uri: str, *, overview: int | None = None) -> Any:
@@ -61,7 +60,7 @@ def open_raster(uri: str, *, overview: int | None = None) -> Any:
     Raises:
         SourceError: The file is missing, GDAL does not know it as a raster, or it has no such overview.
     """
-    handles = _handles_of_this_thread()
+    handles = _handles.mine()
     key = uri, overview, decoding_thread_count()
     now = stamp(uri)
     if key in handles:
@@ -69,19 +68,17 @@ def open_raster(uri: str, *, overview: int | None = None) -> Any:
         if then == now:
             handles.move_to_end(key)
             return dataset
-        handles.pop(key)[1].close()
+        _close(handles.pop(key))
     dataset = _open(*key)
     handles[key] = now, dataset
     while len(handles) > _LIMIT:
-        handles.popitem(last=False)[1][1].close()
+        _close(handles.popitem(last=False)[1])
     return dataset
 
 
 def close_all() -> None:
     """Close this thread's handles, so that files can be deleted or replaced (Windows)."""
-    for _, dataset in _handles_of_this_thread().values():
-        dataset.close()
-    _handles_of_this_thread().clear()
+    _handles.close_mine()
 
 
 @contextmanager
@@ -137,22 +134,6 @@ def _bound_blocks() -> None:
         _unbounded = None
 
 
-def _handles_of_this_thread() -> _Handles:
-    ident = threading.get_ident()
-    if ident not in _of_thread:
-        _of_thread[ident] = OrderedDict()
-        _local.end = _ThreadEnd()
-        weakref.finalize(_local.end, _close_of, ident, os.getpid())
-    return _of_thread[ident]
-
-
-def _close_of(ident: int, pid: int) -> None:
-    """A thread has ended: close what it had open (but never in a forked child)."""
-    if os.getpid() == pid:
-        for _, dataset in _of_thread.pop(ident, OrderedDict()).values():
-            dataset.close()
-
-
 def _open(uri: str, overview: int | None, threads: int) -> Any:
     level = {} if overview is None else {"OVERVIEW_LEVEL": str(overview)}
     path = to_gdal(uri)
@@ -173,10 +154,7 @@ def _open(uri: str, overview: int | None, threads: int) -> Any:
 
 
 def _after_fork() -> None:
-    # Forgotten without closing: closing here would touch what the parent still uses.
-    global _of_thread, _bounds, _bounding  # noqa: PLW0603
-    _left_behind.append(_of_thread)
-    _of_thread = {}
+    global _bounds, _bounding  # noqa: PLW0603
     # Of the threads only this one is in the child.
     _bounds = [bound for bound in _bounds if bound[0] == threading.get_ident()]
     _bounding = threading.Lock()

@@ -407,11 +407,11 @@ def test_handles_of_ended_threads_are_closed(tmp_path):
     uri = write_tiles(tmp_path / "a.mbtiles", {(8, 70, 90): png()})
     from geoseg.sources.tiles import database as tilefile
 
-    before = len(tilefile._of_thread)
+    before = len(tilefile._connections)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: tilefile.ask(uri, "SELECT COUNT(*) FROM tiles"), range(8)))
     gc.collect()
-    assert len(tilefile._of_thread) <= before
+    assert len(tilefile._connections) <= before
 
 
 class Windows(Dataset):

@@ -5,12 +5,8 @@ As with GDAL's handles, a connection belongs to one process and thread, and live
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import threading
 import warnings
-import weakref
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +14,7 @@ from typing import Any
 from geoseg.errors import SourceError
 from geoseg.rasterpath import why_not_opened
 from geoseg.sources.cache import stamp
+from geoseg.sources.perthread import PerThread
 
 State = tuple[tuple[int, int] | None, ...]
 """Of the file, and of what SQLite has written beside it but not into it."""
@@ -30,15 +27,13 @@ _AT_ONCE = 32
 """Rows that are fetched together."""
 _MAGIC = b"SQLite format 3\0"
 
-_Connections = OrderedDict[str, tuple[State, sqlite3.Connection]]
 
-_of_thread: dict[int, _Connections] = {}
-_left_behind: list[Any] = []
-_local = threading.local()
+def _close(held: tuple[State, sqlite3.Connection]) -> None:
+    held[1].close()
 
 
-class _ThreadEnd:
-    """Lives as long as its thread."""
+# Over a fork SQLite forbids any use of a connection.
+_connections: PerThread[tuple[State, sqlite3.Connection]] = PerThread(_close)
 
 
 def files_of(uri: str) -> tuple[str, str]:
@@ -73,21 +68,18 @@ def stream(uri: str, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any
 
 def close_tiles() -> None:
     """Close this thread's files, so that they can be deleted or replaced (Windows)."""
-    connections = _connections_of_this_thread()
-    for _, connection in connections.values():
-        connection.close()
-    connections.clear()
+    _connections.close_mine()
 
 
 def _connect(uri: str) -> sqlite3.Connection:
-    connections = _connections_of_this_thread()
+    connections = _connections.mine()
     now = state_of(uri)
     if uri in connections:
         then, connection = connections[uri]
         if then == now:
             connections.move_to_end(uri)
             return connection
-        connections.pop(uri)[1].close()
+        _close(connections.pop(uri))
     _refuse_other_files(uri)
     return _keep(uri, _open(uri, "mode=ro"))
 
@@ -112,10 +104,10 @@ def _open(uri: str, options: str) -> sqlite3.Connection:
 
 
 def _keep(uri: str, connection: sqlite3.Connection) -> sqlite3.Connection:
-    connections = _connections_of_this_thread()
+    connections = _connections.mine()
     connections[uri] = state_of(uri), connection
     while len(connections) > _LIMIT:
-        connections.popitem(last=False)[1][1].close()
+        _close(connections.popitem(last=False)[1])
     return connection
 
 
@@ -134,9 +126,9 @@ def _as_it_lies(uri: str, error: sqlite3.Error) -> sqlite3.Connection:
             f"{uri}: another program holds it for writing; its tiles are read as they are now",
             stacklevel=2,
         )
-    before = _connections_of_this_thread().pop(uri, None)
+    before = _connections.mine().pop(uri, None)
     if before is not None:
-        before[1].close()
+        _close(before)
     return _keep(uri, _open(uri, "mode=ro&immutable=1"))
 
 
@@ -196,30 +188,3 @@ def _kind_of(begin: bytes) -> str:
             return text
     printable = all(32 <= byte < 127 or byte in b"\t\r\n" for byte in begin)  # noqa: PLR2004
     return "a text file" if printable else "no SQLite database"
-
-
-def _connections_of_this_thread() -> _Connections:
-    ident = threading.get_ident()
-    if ident not in _of_thread:
-        _of_thread[ident] = OrderedDict()
-        _local.end = _ThreadEnd()
-        weakref.finalize(_local.end, _close_of, ident, os.getpid())
-    return _of_thread[ident]
-
-
-def _close_of(ident: int, pid: int) -> None:
-    """A thread has ended: close what it had open (but never in a forked child)."""
-    if os.getpid() == pid:
-        for _, connection in _of_thread.pop(ident, OrderedDict()).values():
-            connection.close()
-
-
-def _after_fork() -> None:
-    # Forgotten without closing: SQLite forbids any use of a connection that came over a fork.
-    global _of_thread  # noqa: PLW0603
-    _left_behind.append(_of_thread)
-    _of_thread = {}
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_after_fork)

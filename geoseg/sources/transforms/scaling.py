@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -78,22 +79,40 @@ class Standardize(ScaledTransform):
         return Chip(_shifted(self, chip.data, self.mean, divisors), chip.valid)
 
 
-class MinMax(ScaledTransform):
-    """Each band from `low`..`high` to 0..1 as float32; what lies outside is clipped.
+class RangeTransform(ScaledTransform):
+    """Between the head and two kinds: each band from `low`..`high` to 0..1 as float32, clipped outside.
 
     A band with low = high becomes 0, and 1 above that value.
     """
 
-    type: Literal["minmax"] = "minmax"
     low: PerBand
-    """What becomes 0, one number a band."""
+    """The pixel value that becomes 0, one number a band."""
     high: PerBand
-    """What becomes 1, one number a band, not below `low`."""
+    """The pixel value that becomes 1, one number a band, not below `low`."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         _ordered(self.low, self.high)
         return self
+
+    @classmethod
+    @abstractmethod
+    def of(cls, source: Sources, *, uri: str | None = None, thin: int = 1) -> Self:
+        """With a range that is measured on a source, or on several."""
+
+    def band_names_of(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The same; SourceError where they are not as many as `low`."""
+        return _checked(self, names, len(self.low))
+
+    def __call__(self, chip: Chip) -> Chip:
+        """The pixels as parts of the range."""
+        return Chip(_stretched(self, chip.data, self.low, self.high), chip.valid)
+
+
+class MinMax(RangeTransform):
+    """Each band from `low`..`high` to 0..1 as float32; what lies outside is clipped."""
+
+    type: Literal["minmax"] = "minmax"
 
     @classmethod
     def of(cls, source: Sources, *, uri: str | None = None, thin: int = 1) -> Self:
@@ -115,31 +134,11 @@ class MinMax(ScaledTransform):
 
         return kept(uri, cls, measured, sources=sources, options={"thin": thin})
 
-    def band_names_of(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """The same; SourceError where they are not as many as `low`."""
-        return _checked(self, names, len(self.low))
 
-    def __call__(self, chip: Chip) -> Chip:
-        """The pixels as parts of the range."""
-        return Chip(_stretched(self, chip.data, self.low, self.high), chip.valid)
-
-
-class Percentile(ScaledTransform):
-    """Each band from a low to a high percentile of the data set to 0..1 as float32, clipped outside.
-
-    A band with low = high becomes 0, and 1 above that value.
-    """
+class Percentile(RangeTransform):
+    """Each band from a low to a high percentile of the data set to 0..1 as float32, clipped outside."""
 
     type: Literal["percentile"] = "percentile"
-    low: PerBand
-    """The pixel value that becomes 0, one number a band."""
-    high: PerBand
-    """The pixel value that becomes 1, one number a band, not below `low`."""
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        _ordered(self.low, self.high)
-        return self
 
     @classmethod
     def of(
@@ -175,14 +174,6 @@ class Percentile(ScaledTransform):
 
         options = {"lower": float(lower), "upper": float(upper), "thin": thin}
         return kept(uri, cls, measured, sources=sources, options=options)
-
-    def band_names_of(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """The same; SourceError where they are not as many as `low`."""
-        return _checked(self, names, len(self.low))
-
-    def __call__(self, chip: Chip) -> Chip:
-        """The pixels as parts of the range."""
-        return Chip(_stretched(self, chip.data, self.low, self.high), chip.valid)
 
 
 class Log(ScaledTransform):
