@@ -15,8 +15,9 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from geoseg.classes import ClassMap
 from geoseg.errors import SceneError, StoreError
 from geoseg.grid import Grid
-from geoseg.labels.base import LabelSource
-from geoseg.labels.evaluate import Evaluation, evaluate
+from geoseg.labels.base import LabelSource, LabelStore
+from geoseg.labels.evaluation.report import Evaluation
+from geoseg.labels.evaluation.scoring import Scoring
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.learner.training import Prediction, Training, check_tta
 from geoseg.outputs import local_path, refuse_inputs
@@ -57,6 +58,8 @@ class Experiment(Spec):
     """How the model is trained."""
     prediction: Prediction = Prediction()
     """How test scenes are predicted."""
+    scoring: Scoring = Scoring()
+    """What is measured of them beside the confusion matrix."""
     output: Uri
     """The folder of all results; it is made when it is missing."""
 
@@ -127,7 +130,7 @@ class Results:
     bundle: str
     """Its file."""
     maps: dict[str, str]
-    """Test scene to the file of its predicted labels."""
+    """Test scene to the file of its predicted labels; empty where a store of one's own writes none."""
     evaluation: Evaluation | None
     """The scores on the test scenes; None without any."""
     scores: str | None
@@ -160,7 +163,8 @@ def run(experiment: Experiment) -> Results:
     """Check, train, save the bundle, predict the test scenes and score them.
 
     In the output folder are then `bundle.zip`, `metrics.csv` and `last.ckpt` of the training,
-    `predictions/<scene>.tif` and `evaluation.json`.
+    `predictions/<scene>.tif` and `evaluation.json`. The map of a scene that names a store goes there
+    instead.
 
     Raises:
         StoreError: The output folder cannot be written.
@@ -169,19 +173,25 @@ def run(experiment: Experiment) -> Results:
     from geoseg.learner.learner import Learner  # torch and Lightning take seconds to import
 
     folder = _writable(experiment.output)
-    outputs = [folder / MAPS / f"{scene.id}.tif" for scene in experiment.test]
-    outputs += [folder / name for name in (BUNDLE, SCORES, *KEPT)]
+    stores = {scene.id: _store_of(scene, folder) for scene in experiment.test}
+    outputs = [str(folder / name) for name in (BUNDLE, SCORES, *KEPT)]
+    outputs += [uri for store in stores.values() for uri in store.outputs]
     inputs = [uri for _, scene in experiment.scenes() for uri in scene.inputs]
-    refuse_inputs(map(str, outputs), inputs)
+    refuse_inputs(outputs, inputs)
+    for store in stores.values():
+        store.check()
     check(experiment)
     learner = Learner(experiment.classes, experiment.training)
     learner.fit(experiment.train, experiment.valid or None, folder=str(folder))
     bundle = str(folder / BUNDLE)
     learner.save(bundle)
-    maps, parts = {}, {}
-    for scene in experiment.test:
-        maps[scene.id] = str(folder / MAPS / f"{scene.id}.tif")
-        parts[scene.id] = _score(learner, scene, maps[scene.id], experiment.prediction)
+    parts = {
+        scene.id: learner.evaluate_as(
+            experiment.prediction, experiment.scoring, scene, stores[scene.id]
+        )
+        for scene in experiment.test
+    }
+    maps = {name: (store.outputs or ("",))[-1] for name, store in stores.items()}
     if not parts:
         return Results(learner, bundle, maps, evaluation=None, scores=None)
     evaluation, scores = Evaluation.pool(parts), str(folder / SCORES)
@@ -189,20 +199,9 @@ def run(experiment: Experiment) -> Results:
     return Results(learner, bundle, maps, evaluation, scores)
 
 
-def _score(learner: Learner, scene: Scene, uri: str, options: Prediction) -> Evaluation:
-    """Predict a scene into a file and compare it with the scene's labels."""
-    predicted = learner.predict(
-        scene,
-        GeoTIFFLabelStore(uri=uri),
-        size=options.size,
-        stride=options.stride,
-        blend=options.blend,
-        batch_size=options.batch_size,
-        workers=options.workers,
-        tta=options.tta,
-    )
-    truth = _labels_of(scene).on(scene.grid)
-    return evaluate(truth, predicted, scene.aoi, name=scene.id)
+def _store_of(scene: Scene, folder: Path) -> LabelStore:
+    """Where the map of a test scene goes."""
+    return scene.store or GeoTIFFLabelStore(uri=str(folder / MAPS / f"{scene.id}.tif"))
 
 
 def _with_classes(scene: Scene, classes: ClassMap) -> Scene:

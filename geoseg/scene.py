@@ -35,6 +35,10 @@ VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".fgb", ".parquet", ".g
 """How the names of vector files end; every other file is taken as a raster."""
 
 
+_CORNER = 1e-3
+"""Pixels by which corners that are one may differ."""
+
+
 def _name_the_kind(labels: Any) -> Any:
     if isinstance(labels, str):
         raise ValueError(  # noqa: TRY004 - pydantic takes no TypeError
@@ -143,8 +147,10 @@ class Scene(Spec):
     def prediction(self) -> Labels:
         """What was predicted for this scene, read from its store, e.g. to be evaluated.
 
+        It lies on the scene's grid, or on one of other pixels that covers the same ground.
+
         Raises:
-            SceneError: The scene names no store, or what lies there is on another grid.
+            SceneError: The scene names no store, or what lies there is of another place.
             StoreError: Nothing was written there, or it cannot be read.
         """
         if self.store is None:
@@ -152,7 +158,7 @@ class Scene(Spec):
                 f"scene {self.id!r} names no store to read its prediction from; pass Scene(store=...)"
             )
         labels, grid = self.store.read(), self.grid
-        if labels.grid.shape != grid.shape or labels.grid.offset_of(grid) != (0, 0):
+        if labels.grid.crs != grid.crs or not _same_ground(labels.grid, grid):
             raise SceneError(
                 f"scene {self.id!r}: what lies in its store is of another grid "
                 f"({labels.grid.describe()}, bounds {labels.grid.bounds}) than the scene "
@@ -218,6 +224,15 @@ class Scene(Spec):
                 f"outside the image ({grid.describe()}, bounds {grid.bounds}); check their CRS and "
                 "that they belong together"
             )
+
+
+def _same_ground(labels: Grid, scene: Grid) -> bool:
+    """Whether two grids of one CRS begin and end at the same places, up to a pixel of the labels."""
+    transform = ~labels.transform @ scene.transform
+    first, last = transform @ (0, 0), transform @ (scene.width, scene.height)
+    ends = (labels.width, labels.height)
+    alike = max(map(abs, first)) < _CORNER
+    return alike and all(-_CORNER < end - at < 1 for end, at in zip(ends, last, strict=True))
 
 
 def _labels_of(

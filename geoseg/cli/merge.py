@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from geoseg.cli.options import Debug
+from geoseg.cli.stores import Confidence, Entropy, Mode, ModeOption, Out, Scores, store_for
 from geoseg.cli.told import told_briefly
-from geoseg.errors import ConfigError
 
 
 def merge(
@@ -16,8 +16,12 @@ def merge(
         list[str],
         typer.Argument(metavar="PART...", help="What `geoseg predict --shard` wrote."),
     ],
-    out: Annotated[str, typer.Argument(metavar="OUT", help="The map to write (.tif).")],
+    out: Out,
     *,
+    scores: Scores = False,
+    confidence: Confidence = False,
+    entropy: Entropy = False,
+    mode: ModeOption = Mode.overwrite,
     debug: Debug = False,
 ) -> None:
     """Join the parts of a map that shards have predicted.
@@ -25,10 +29,8 @@ def merge(
     The map is the one that a single run would have made. Parts of different runs, that overlap, or that leave rows out, are refused.
     """
     with told_briefly(debug=debug, name="merge"):
-        from geoseg.labels.geotiff import GeoTIFFLabelStore
         from geoseg.labels.parts import merge as join
 
-        if not out.lower().endswith((".tif", ".tiff")):
-            raise ConfigError(f"{out}: the map is a GeoTIFF; give it a name that ends in .tif")
-        join(parts, GeoTIFFLabelStore(uri=out))
+        store = store_for(out, scores=scores, confidence=confidence, entropy=entropy, mode=mode)
+        join(parts, store)
         typer.echo(out)

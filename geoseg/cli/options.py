@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
@@ -42,6 +43,20 @@ def shard_of(text: str | None) -> tuple[int, int] | None:
             f"--shard {text}: expected the shard's number from 0 and their count, such as 0/4"
         )
     return int(number), int(count)
+
+
+def bytes_of(text: str | None) -> int | None:
+    """`500MB`, `2GB` or a plain number as bytes; None stays None.
+
+    Raises:
+        ConfigError: It is written in another way.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kMGT]?)i?B?", text.strip())
+    if found is None:
+        raise ConfigError(f"--max-memory {text}: expected bytes, as 500MB, 2GB or 300000000")
+    return int(float(found[1]) * 1000 ** " kMGT".index(found[2] or " "))
 
 
 def mapping_of(text: str | None) -> dict[int, int] | None:

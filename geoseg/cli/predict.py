@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from geoseg.cli.options import AoiFile, Debug, bands_of, shard_of
+from geoseg.cli.options import AoiFile, Debug, bands_of, bytes_of, shard_of
+from geoseg.cli.stores import Confidence, Entropy, Mode, ModeOption, Out, Scores, store_for
 from geoseg.cli.told import told_briefly
 from geoseg.errors import ConfigError
-
-_REMOVED = "what was not whole yet has been removed"
-_KEPT = "the finished rows are kept: run it again with --resume to go on"
+from geoseg.outputs import refuse_inputs
 
 if TYPE_CHECKING:
+    from geoseg.labels.base import LabelStore
     from geoseg.scene import Scene
+
+
+class Resolution(StrEnum):
+    """On which pixels a map is made."""
+
+    image = "image"
+    trained = "trained"
 
 
 def predict(
@@ -23,7 +31,7 @@ def predict(
     image: Annotated[
         str, typer.Argument(metavar="IMAGE", help="A raster file, map tiles, or a source (YAML).")
     ],
-    out: Annotated[str, typer.Argument(metavar="OUT", help="The map to write (.tif).")],
+    out: Out,
     *,
     size: Annotated[
         int | None, typer.Option(help="Pixels of a window; left out: as trained.")
@@ -45,12 +53,34 @@ def predict(
         str | None,
         typer.Option(help="Average each window over mirrored (flips) or also turned (d4) ones."),
     ] = None,
+    resolution: Annotated[
+        Resolution,
+        typer.Option(help="Pixels of the map: the image's, or of the size that the model knows."),
+    ] = Resolution.image,
+    scores: Scores = False,
+    confidence: Confidence = False,
+    entropy: Entropy = False,
+    mode: ModeOption = Mode.overwrite,
+    precision: Annotated[
+        str | None, typer.Option(help="32, 16-mixed or bf16-mixed; left out: as trained on a GPU.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1; left out: a GPU where there is one.")
+    ] = None,
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BYTES", help="Bound of what grows with the width, such as 500MB or 2GB."
+        ),
+    ] = None,
     resume: Annotated[
         bool,
-        typer.Option(
-            "--resume", help="Keep finished rows on disk; go on from those of an earlier run."
-        ),
+        typer.Option("--resume", help="Go on from the finished rows of a run that was stopped."),
     ] = False,
+    keep: Annotated[
+        bool,
+        typer.Option(help="Keep finished rows beside OUT until it is whole, to be resumed."),
+    ] = True,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -66,14 +96,15 @@ def predict(
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Predict the classes of an image as a GeoTIFF.
+    """Predict the classes of an image as a GeoTIFF, or as polygons.
 
-    The map is cloud-optimised and on the grid of the image. The image must have the bands and the dtype that the model was trained on.
+    The map is cloud-optimised and on the grid of the image. The image must have the bands and the dtype that the model was trained on. Where its pixels have another size on the ground than those of the training, --resolution trained brings it to that size first.
 
-    With --resume a run that was stopped, or killed, goes on where it was when it is called again in the same way. With --shard several machines share an image: each writes a part of the map's rows.
+    A run that was stopped, or killed, goes on where it was when it is called again in the same way with --resume. With --shard several machines share an image: each writes a part of the map's rows.
     """
-    with told_briefly(debug=debug, name="predict", stopped=_KEPT if resume else _REMOVED):
-        _check_out(out, image, bundle)
+    with told_briefly(debug=debug, name="predict"):
+        refuse_inputs([out], [image, bundle])
+        store = store_for(out, scores=scores, confidence=confidence, entropy=entropy, mode=mode)
         flags = {
             "size": size,
             "stride": stride,
@@ -81,10 +112,15 @@ def predict(
             "batch_size": batch_size,
             "workers": workers,
             "tta": tta,
+            "resolution": resolution.value,
+            "precision": precision,
+            "device": device,
+            "max_memory": bytes_of(max_memory),
+            "keep": keep,
         }
         given = {key: value for key, value in flags.items() if value is not None}
         part = shard_of(shard)
-        _predict(bundle, _scene(image, bands, aoi), out, given, resume=resume, shard=part)
+        _predict(bundle, _scene(image, bands, aoi), store, given, resume=resume, shard=part)
         typer.echo(out)
 
 
@@ -112,38 +148,14 @@ def _scene(image: str, bands: str | None, aoi: str | None) -> Scene:
 def _predict(
     bundle: str,
     scene: Scene,
-    out: str,
+    store: LabelStore,
     given: dict[str, Any],
     *,
     resume: bool,
     shard: tuple[int, int] | None,
 ) -> None:
-    from geoseg.labels.geotiff import GeoTIFFLabelStore
     from geoseg.learner.learner import Learner
     from geoseg.learner.training import Prediction
 
     options = Prediction.model_validate(given)
-    Learner.load(bundle).predict(
-        scene,
-        GeoTIFFLabelStore(uri=out),
-        size=options.size,
-        stride=options.stride,
-        blend=options.blend,
-        batch_size=options.batch_size,
-        workers=options.workers,
-        tta=options.tta,
-        resume=resume,
-        shard=shard,
-    )
-
-
-def _check_out(out: str, *inputs: str) -> None:
-    """See that the output is named as a GeoTIFF and is none of the inputs.
-
-    Raises:
-        ConfigError: It is not.
-    """
-    if not out.lower().endswith((".tif", ".tiff")):
-        raise ConfigError(f"{out}: the map is a GeoTIFF; give it a name that ends in .tif")
-    if any(Path(out).resolve() == Path(uri).resolve() for uri in inputs):
-        raise ConfigError(f"{out}: is an input too and would be overwritten; choose another name")
+    Learner.load(bundle).predict_as(options, scene, store, resume=resume, shard=shard)

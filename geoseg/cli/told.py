@@ -42,15 +42,20 @@ def told_briefly(
             yield
         except Stopped as stop:
             what = signal.Signals(stop.number).name
-            _tell(f"stopped by {what}; {stopped}")
+            _tell(f"stopped by {what}; {_noted(stop) or stopped}")
             raise typer.Exit(DATA) from stop
         except BrokenPipeError:  # the reader of a pipe has seen enough
             raise
         except (GeosegError, ValidationError, OSError, MemoryError, RuntimeError) as error:
             if debug or not (lines := lines_of(error, name)):
                 raise
-            _tell(*lines)
+            _tell(*lines, *filter(None, [_noted(error)]))
             raise typer.Exit(code_of(error)) from error
+
+
+def _noted(error: BaseException) -> str:
+    """What was noted of an error on its way: what of the work is kept."""
+    return "; ".join(getattr(error, "__notes__", ()))
 
 
 def code_of(error: Exception) -> int:

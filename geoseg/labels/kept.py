@@ -6,21 +6,21 @@ import glob
 import json
 import shutil
 import warnings
-import zlib
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
-import numpy as np
 from pydantic import ValidationError
 
 from geoseg.errors import ConfigError, StoreError
+from geoseg.labels.bandfile import BandDraft, Told, is_whole, read_band
 from geoseg.labels.manifest import Part
-from geoseg.labels.rows import BAND_ROWS, LabelRows, by_bands, row_bands
+from geoseg.labels.rows import BAND_ROWS, LabelRows, row_bands
 from geoseg.outputs import local_path
 
 _STATE = "state.json"
-_BLOCK = 1 << 20
 
 
 class KeptBands:
@@ -42,8 +42,9 @@ class KeptBands:
         """
         self.uri, self.part, self._outputs = uri, part, tuple(outputs) or (uri,)
         self.folder = folder_of(uri)
-        self.bands: dict[int, tuple[int, int]] = {}
+        self.bands: dict[int, Told] = {}
         """Number of a finished band to (bytes, checksum) of its file."""
+        self._draft: BandDraft | None = None
         self._drafts: set[str] = set()
         """Hidden folders in which a writer of the output has begun."""
         self._others = self._hidden()
@@ -54,7 +55,6 @@ class KeptBands:
 
         Raises:
             ConfigError: The earlier run was another one.
-            StoreError: The folder cannot be made or written.
 
         Warns:
             UserWarning: Bands are damaged, or another kind of machine computed them.
@@ -62,15 +62,14 @@ class KeptBands:
         kept = cls(uri, part, outputs)
         before = kept._read_state()
         if before is None:
-            kept._begin()
             return kept
         earlier = Part.model_validate(before["part"])
         kept._check_same(earlier)
         kept.part = part.model_copy(update={"notes": earlier.notes})
-        for name in before["drafts"]:  # of a writer that was killed
-            shutil.rmtree(kept.folder.parent / name, ignore_errors=True)
+        _remove_drafts(kept.folder, before)
+        kept._others = kept._hidden()
         listed = {int(number): (size, crc) for number, (size, crc) in before["bands"].items()}
-        kept.bands = {n: told for n, told in listed.items() if kept._is_whole(n, told)}
+        kept.bands = {n: told for n, told in listed.items() if is_whole(kept._path(n), told)}
         if damaged := len(listed) - len(kept.bands):
             warnings.warn(
                 f"{uri}: {damaged} of {len(listed)} bands that an earlier run finished are damaged; "
@@ -79,86 +78,101 @@ class KeptBands:
             )
         return kept
 
-    def missing(self) -> list[range]:
-        """The rows that are still to be predicted, in stretches of whole bands."""
-        stretches: list[range] = []
-        for rows in row_bands(range(*self.part.rows)):
-            if rows.start // BAND_ROWS in self.bands:
-                continue
-            if stretches and stretches[-1].stop == rows.start:
-                rows = range(stretches.pop().start, rows.stop)  # noqa: PLW2901
-            stretches.append(rows)
-        return stretches
+    def begin(self) -> list[tuple[range, bool]]:
+        """Make the folder; call it when the writer of the output has begun.
 
-    def keep(
-        self, pieces: Iterable[LabelRows], *, note: Callable[[], str | None] = lambda: None
-    ) -> None:
-        """Write bands as they are finished.
-
-        Args:
-            pieces: Rows of whole bands, in order.
-            note: Asked after each band: a note for the part.
+        Returns:
+            All rows in stretches of whole bands, and whether they are there already.
 
         Raises:
-            StoreError: The disk is full, say; the bands before are kept.
-        """
-        for number, group in by_bands(pieces):
-            path = self._path(number)
-            draft = path.with_suffix(".new")
-            try:
-                with draft.open("wb") as file:
-                    counted = _Counted(file)
-                    for piece in group:
-                        _save(piece, counted)
-                draft.replace(path)
-                self.bands[number] = (counted.size, counted.crc)
-                self.part = self.part.with_note(note())
-                self._write_state()
-            except OSError as error:
-                if isinstance(error, StoreError) or error.errno is None:
-                    raise  # of the reader, not of this folder
-                draft.unlink(missing_ok=True)
-                raise self._not_kept(error) from error
-
-    def pieces(self) -> Generator[LabelRows]:
-        """All rows, in order, as they were kept; asked for when the output's writer is open.
-
-        Raises:
-            StoreError: A file cannot be read.
+            StoreError: The folder cannot be made or written.
         """
         self._drafts = self._hidden() - self._others
-        self._write_state()
-        for rows in row_bands(range(*self.part.rows)):
-            row = rows.start
-            try:
-                with self._path(row // BAND_ROWS).open("rb") as file:
-                    while row < rows.stop:
-                        piece = _load(file, row, scores=self.part.manifest.scores)
-                        yield piece
-                        row += len(piece.ids)
-            except (OSError, ValueError) as error:
-                if isinstance(error, StoreError):
-                    raise
-                raise StoreError(
-                    f"{self.uri}: the finished rows from {row} cannot be read: {error}; run it again with "
-                    "resume, they are predicted again"
-                ) from error
-
-    def remove(self) -> None:
-        """Remove the folder: the output is whole."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _begin(self) -> None:
         try:
-            if self.folder.exists():
+            if not self.bands and self.folder.exists():
                 shutil.rmtree(self.folder)
-            self.folder.mkdir(parents=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             self._write_state()
         except OSError as error:
             raise StoreError(
                 f"{self.uri}: nothing can be written to the folder {self.folder.parent.absolute()}: "
                 f"{error.strerror}; choose another place or change its permissions"
             ) from error
+        bands = groupby(
+            row_bands(range(*self.part.rows)),
+            key=lambda rows: rows.start // BAND_ROWS in self.bands,
+        )
+        stretches = [(list(rows), there) for there, rows in bands]
+        return [(range(rows[0].start, rows[-1].stop), there) for rows, there in stretches]
+
+    def put(self, piece: LabelRows, note: str | None = None) -> None:
+        """Keep the next rows of a band, unless the band is there already.
+
+        Args:
+            piece: Rows of one band, that follow those before.
+            note: What happened on the way, for the part.
+
+        Raises:
+            StoreError: The disk is full, say; the bands before are kept.
+        """
+        number = piece.row // BAND_ROWS
+        if number in self.bands:
+            return
+        try:
+            if self._draft is None:
+                self._draft = BandDraft(self._path(number))
+            self._draft.add(piece)
+            if piece.window.row_stop == min((number + 1) * BAND_ROWS, self.part.rows[1]):
+                self.bands[number] = self._draft.finish()
+                self._draft = None
+                self.part = self.part.with_note(note)
+                self._write_state()
+        except OSError as error:
+            raise self._not_kept(error) from error
+
+    def read(self, rows: range) -> Generator[LabelRows]:
+        """Rows of whole bands, in order, as they were kept.
+
+        Raises:
+            StoreError: A file cannot be read.
+        """
+        for band in row_bands(rows):
+            path = self._path(band.start // BAND_ROWS)
+            try:
+                yield from read_band(path, band, scores=self.part.manifest.scores)
+            except (OSError, ValueError) as error:
+                if isinstance(error, StoreError):
+                    raise
+                raise StoreError(
+                    f"{self.uri}: the finished rows from {band.start} cannot be read: {error}; run it "
+                    "again with resume, they are predicted again"
+                ) from error
+
+    @contextmanager
+    def until_whole(self) -> Iterator[None]:
+        """A block at whose end the output is whole and the folder is removed.
+
+        Where it ends by an exception that gets a note of what is kept; without any finished band nothing
+        is.
+        """
+        try:
+            yield
+        except BaseException as error:
+            if self._draft is not None:
+                self._draft.discard()
+            if self.bands:
+                error.add_note(
+                    f"{len(self.bands)} finished bands of rows are kept in {self.folder}: run it again "
+                    "with resume (--resume) to go on, or remove the folder"
+                )
+            else:
+                self.remove()
+            raise
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _check_same(self, before: Part) -> None:
         found = self.part.manifest.differences(before.manifest)
@@ -180,10 +194,7 @@ class KeptBands:
     def _read_state(self) -> dict[str, Any] | None:
         """The list of the earlier run; None where there is none that can be read."""
         try:
-            state = json.loads((self.folder / _STATE).read_text(encoding="utf-8"))
-            Part.model_validate(state["part"])
-        except FileNotFoundError:
-            return None
+            return _state_in(self.folder)
         except (OSError, ValueError, ValidationError, KeyError, TypeError) as error:
             warnings.warn(
                 f"{self.uri}: what an earlier run left cannot be read ({type(error).__name__}); it "
@@ -191,8 +202,6 @@ class KeptBands:
                 stacklevel=5,
             )
             return None
-        found: dict[str, Any] = state
-        return found
 
     def _hidden(self) -> set[str]:
         """Folders beside the output in which it is, or was, being written; see `geoseg.outputs`."""
@@ -207,23 +216,13 @@ class KeptBands:
         draft.write_text(json.dumps(state), encoding="utf-8")
         draft.replace(self.folder / _STATE)
 
-    def _is_whole(self, number: int, told: tuple[int, int]) -> bool:
-        size, crc = 0, 0
-        try:
-            with self._path(number).open("rb") as file:
-                while block := file.read(_BLOCK):
-                    size, crc = size + len(block), zlib.crc32(block, crc)
-        except OSError:
-            return False
-        return (size, crc) == told
-
     def _path(self, number: int) -> Path:
         return self.folder / f"band-{number:06}.npy"
 
     def _not_kept(self, error: OSError) -> StoreError:
         return StoreError(
-            f"{self.uri}: finished rows cannot be kept: {error.strerror}; {len(self.bands)} finished "
-            f"bands are kept in {self.folder}. Is the disk full? Make room and run it again with resume"
+            f"{self.uri}: finished rows cannot be kept in {self.folder}: {error.strerror or error}. Is the "
+            "disk full? Make room, or run it with keep=False, and then it cannot be resumed"
         )
 
 
@@ -233,24 +232,29 @@ def folder_of(uri: str) -> Path:
     return path.with_name(f".{path.name}.resume")
 
 
-def remove_leftovers(uris: Iterable[str]) -> None:
-    """Remove what an earlier run kept beside outputs, which nobody resumes.
+def remove_leftovers(uri: str) -> None:
+    """Remove what an earlier run kept beside an output, which nobody resumes.
 
     Warns:
-        UserWarning: There was something.
+        UserWarning: There were finished bands.
     """
-    for uri in uris:
-        try:
-            folder = folder_of(uri)
-        except StoreError:  # no local path, so nothing lies beside it
-            continue
-        if folder.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            warnings.warn(
-                f"{uri}: an earlier run that did not come to its end left bands to resume from; this run "
-                "is without resume, so they were removed",
-                stacklevel=4,
-            )
+    folder = folder_of(uri)
+    if not folder.exists():
+        return
+    count = 0
+    try:
+        if (state := _state_in(folder)) is not None:
+            _remove_drafts(folder, state)
+            count = len(state["bands"])
+    except (OSError, ValueError, KeyError, TypeError):  # damaged, and not needed any more
+        count = len(list(folder.glob("band-*.npy")))
+    shutil.rmtree(folder, ignore_errors=True)
+    if count:
+        warnings.warn(
+            f"{uri}: an earlier run that did not come to its end left {count} finished bands; this run is "
+            "without resume, so they were removed",
+            stacklevel=4,
+        )
 
 
 def told_machine(machine: Any) -> str:
@@ -258,24 +262,17 @@ def told_machine(machine: Any) -> str:
     return ", ".join(f"{key} {value}" for key, value in machine.items()) or "another machine"
 
 
-class _Counted:
-    """A file to write to that keeps the size and the checksum."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file, self.size, self.crc = file, 0, 0
-
-    def write(self, data: Any) -> int:
-        self.size += memoryview(data).nbytes
-        self.crc = zlib.crc32(data, self.crc)
-        return self._file.write(data)
+def _state_in(folder: Path) -> dict[str, Any] | None:
+    """The list in a folder; None where there is none."""
+    try:
+        state: dict[str, Any] = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    Part.model_validate(state["part"])
+    return state
 
 
-def _save(piece: LabelRows, file: Any) -> None:
-    np.save(file, piece.ids, allow_pickle=False)
-    if piece.scores is not None:
-        np.save(file, piece.scores, allow_pickle=False)
-
-
-def _load(file: IO[bytes], row: int, *, scores: bool) -> LabelRows:
-    ids = np.load(file, allow_pickle=False)
-    return LabelRows(row, ids, np.load(file, allow_pickle=False) if scores else None)
+def _remove_drafts(folder: Path, state: dict[str, Any]) -> None:
+    """Remove what writers that were killed had begun."""
+    for name in state["drafts"]:
+        shutil.rmtree(folder.parent / name, ignore_errors=True)

@@ -55,6 +55,8 @@ class Manifest(Spec):
     """Windows in a step."""
     tta: str | None
     """Transforms that are averaged."""
+    precision: str = "32"
+    """Number format of the arithmetic."""
     scores: bool
     """Whether scores are kept too."""
     machine: FrozenMap[str, str] = FrozenMap()

@@ -47,7 +47,7 @@ def write_part(
     part: Part,
     pieces: Iterable[LabelRows],
     *,
-    note: Callable[[], str | None] = lambda: None,
+    notes: Callable[[], Sequence[str]] = tuple,
 ) -> GeoTIFFLabels:
     """Write the rows of a shard: a GeoTIFF of ids like any label map, that knows its place.
 
@@ -57,7 +57,7 @@ def write_part(
         uri: A local path.
         part: What the rows belong to.
         pieces: All its rows, in order.
-        note: Asked after the last row: a note for the part.
+        notes: Asked after the last row: what is to be noted of the part.
 
     Raises:
         StoreError: The file cannot be written.
@@ -74,7 +74,9 @@ def write_part(
                 if scores is not None:
                     _write_scores(scores, piece, window, uri)
             tiles.flush()
-            dataset.update_tags(**{PART_TAG: part.with_note(note()).model_dump_json()})
+            for note in notes():
+                part = part.with_note(note)
+            dataset.update_tags(**{PART_TAG: part.model_dump_json()})
         check_whole(path, uri)
     return GeoTIFFLabels(uri)
 

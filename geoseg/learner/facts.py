@@ -157,7 +157,7 @@ def _compare_resolution(facts: DataFacts, scene: Scene) -> None:
     if ratio > _RESOLUTION_SLACK:
         warnings.warn(
             f"scene {scene.id!r}: a pixel is {found[0]:.3g} x {found[1]:.3g} m, but the model was "
-            f"trained on {facts.resolution_m[0]:.3g} x {facts.resolution_m[1]:.3g} m; warp the image "
-            "with WarpedSource for a better map",
+            f"trained on {facts.resolution_m[0]:.3g} x {facts.resolution_m[1]:.3g} m; "
+            'resolution="trained" brings it there for a better map (`geoseg predict --resolution trained`)',
             stacklevel=4,
         )

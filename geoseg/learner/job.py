@@ -11,8 +11,11 @@ from torch import Tensor
 from geoseg.classes import ClassMap
 from geoseg.labels.blend import Blend
 from geoseg.learner.halving import Halving
-from geoseg.learner.tiling import Tiling
+from geoseg.learner.tiling import Tiling, tiling_for
+from geoseg.learner.training import TTA, check_tta
+from geoseg.learner.tta import averaged
 from geoseg.scene import Scene
+from geoseg.window import Size, pair
 
 Model = Callable[[Tensor, Tensor], Tensor]
 """(image (batch, channel, height, width) in the native dtype, valid (batch, height, width)) to
@@ -43,6 +46,10 @@ class Job:
     """Where the model is."""
     keep_scores: bool
     """Whether rows bring their scores."""
+    tta: TTA | None = None
+    """Positions of a window that are averaged."""
+    precision: str = "32"
+    """Number format of the model's arithmetic."""
     tiling: Tiling | None = None
     """How the scene is taken apart; None: whole rows."""
     output: tuple[int, int] | None = None
@@ -53,3 +60,44 @@ class Job:
         """Rows and columns on each side of a window for which the model gives no scores."""
         height, width = self.output or self.size
         return (self.size[0] - height) // 2, (self.size[1] - width) // 2
+
+
+def job_for(
+    model: Model,
+    scene: Scene,
+    classes: ClassMap,
+    *,
+    size: Size,
+    stride: Size | None,
+    blend: Blend,
+    batch_size: int,
+    workers: int,
+    device: torch.device | str,
+    tta: TTA | None,
+    max_memory: int | None,
+    keep_scores: bool,
+    precision: str = "32",
+) -> Job:
+    """A job from the arguments of `geoseg.learner.predict.predict`.
+
+    Raises:
+        ConfigError: An argument is out of range.
+    """
+    size = pair(size)
+    step = (max(size[0] // 2, 1), max(size[1] // 2, 1)) if stride is None else pair(stride)
+    check_tta(tta, size)
+    return Job(
+        model=Halving(averaged(model, tta), batch_size),
+        scene=scene,
+        classes=classes,
+        size=size,
+        stride=step,
+        blend=blend,
+        batch_size=batch_size,
+        workers=workers,
+        device=torch.device(device),
+        keep_scores=keep_scores,
+        tta=tta,
+        precision=precision,
+        tiling=tiling_for(scene, size, len(classes), scores=keep_scores, max_memory=max_memory),
+    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Callable, Generator
+from contextlib import closing, nullcontext
 
 import numpy as np
 import torch
@@ -11,27 +11,27 @@ import torch
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError
 from geoseg.labels.array import ArrayLabels
-from geoseg.labels.base import Labels, LabelStore
+from geoseg.labels.base import Ids, Labels, LabelStore
 from geoseg.labels.blend import Blend
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.labels.kept import KeptBands, remove_leftovers
 from geoseg.labels.manifest import Manifest, Part
 from geoseg.labels.parts import outputs_of, write_part
-from geoseg.labels.rows import LabelRows, Shard, in_bands, shard_rows
+from geoseg.labels.rows import LabelRows, Shard, in_bands, row_bands, shard_rows
 from geoseg.learner.fingerprint import described, machine, stamps_of
-from geoseg.learner.halving import Halving
-from geoseg.learner.job import Job, Model
+from geoseg.learner.job import Job, Model, job_for
 from geoseg.learner.pipeline import behind
 from geoseg.learner.stream import label_rows
-from geoseg.learner.tiling import Tiling, tiling_for
-from geoseg.learner.training import TTA, check_tta
-from geoseg.learner.tta import averaged
+from geoseg.learner.training import TTA
 from geoseg.outputs import refuse_inputs
 from geoseg.scene import Scene
 from geoseg.sources.handles import block_cache
 from geoseg.spec import uris_of
 from geoseg.version import __version__
-from geoseg.window import Size, Window, pair
+from geoseg.window import Size, Window
+
+Seen = Callable[[Window, Ids], None]
+"""Is given finished rows of the scene, from top to bottom, with their ids (height, width)."""
 
 _CACHE_BYTES = 64 << 20
 _BLOCK_ROWS = 512
@@ -50,10 +50,12 @@ def predict(
     workers: int = 0,
     device: torch.device | str = "cpu",
     tta: TTA | None = None,
+    max_memory: int | None = None,
     resume: bool = False,
     shard: Shard | None = None,
-    max_memory: int | None = None,
+    keep: bool = True,
     model_digest: str | None = None,
+    seen: Seen | None = None,
 ) -> Labels:
     """Predict a scene window by window.
 
@@ -79,16 +81,19 @@ def predict(
         workers: Processes that read; 0 reads in this one.
         device: Where the model is.
         tta: Positions of a window over which probabilities are averaged, see `geoseg.learner.tta`.
-        resume: Keep finished bands of 512 rows on disk, in a hidden folder beside the output, and go on
-            from those of an earlier run with `resume` that did not come to its end. The store is written
-            at the end.
-        shard: (i, n): predict only number i, from 0, of n stretches of the rows, and write them as a
-            part for `geoseg.labels.parts.merge`; the store is a GeoTIFFLabelStore.
         max_memory: Bytes for what grows with the width of the scene, see `geoseg.learner.tiling`. A scene
             that needs more is predicted in pieces, at the cost of the windows on their seams. None: no
             bound.
+        resume: Go on from the finished bands of an earlier run that did not come to its end.
+        shard: (i, n): predict only number i, from 0, of n stretches of the rows, and write them as a
+            part for `geoseg.labels.parts.merge`; the store is a GeoTIFFLabelStore.
+        keep: Keep finished bands of 512 rows in a hidden folder beside the output until that is whole, so
+            that a run that is stopped or killed can be resumed. It needs `model_digest`, and for the time
+            of the run a byte a pixel on disk, and 4 a class where the store wants scores.
         model_digest: What tells this model from all others, see
-            `geoseg.learner.fingerprint.weights_digest`; needed to resume, and for the parts of shards.
+            `geoseg.learner.fingerprint.weights_digest`; without it nothing is kept.
+        seen: Is given the rows too when they are finished, in a thread beside the model: what
+            `geoseg.labels.judging` gives, for one.
 
     Returns:
         The labels, read back from the store where there is one; of a shard, on the grid of its rows.
@@ -104,71 +109,127 @@ def predict(
         UserWarning: An earlier run left finished bands, and this one is without `resume`; or the memory
             of the device was not enough for a batch, so that it goes on with smaller ones.
     """
-    size = pair(size)
-    step = (max(size[0] // 2, 1), max(size[1] // 2, 1)) if stride is None else pair(stride)
-    check_tta(tta, size)
-    keep_scores = store is None or store.wants_scores
-    job = Job(
-        model=Halving(averaged(model, tta), batch_size),
-        scene=scene,
-        classes=classes,
+    job = job_for(
+        model,
+        scene,
+        classes,
         size=size,
-        stride=step,
+        stride=stride,
         blend=blend,
         batch_size=batch_size,
         workers=workers,
-        device=torch.device(device),
-        keep_scores=keep_scores,
-        tiling=tiling_for(scene, size, len(classes), scores=keep_scores, max_memory=max_memory),
+        device=device,
+        tta=tta,
+        max_memory=max_memory,
+        keep_scores=store is None or store.wants_scores,
     )
-    rows = range(scene.grid.height) if shard is None else shard_rows(scene.grid.height, shard)
-    with block_cache(_cache_for(scene, job.tiling)):
+    return perform(
+        job, store, resume=resume, shard=shard, keep=keep, model_digest=model_digest, seen=seen
+    )
+
+
+def perform(
+    job: Job,
+    store: LabelStore | None,
+    *,
+    resume: bool = False,
+    shard: Shard | None = None,
+    keep: bool = True,
+    model_digest: str | None = None,
+    seen: Seen | None = None,
+) -> Labels:
+    """Do a job; see `predict`."""
+    rows = (
+        range(job.scene.grid.height) if shard is None else shard_rows(job.scene.grid.height, shard)
+    )
+    with block_cache(_cache_for(job)):
         if store is None:
-            return _in_memory(job, rows, resume=resume)
-        refuse_inputs(store.outputs, scene.inputs)
+            return _in_memory(job, rows, resume=resume, seen=seen)
+        refuse_inputs(store.outputs, job.scene.inputs)
         store.check()
-        if not resume:
-            remove_leftovers(uris_of(store))
-        if not resume and shard is None:
-            return _write(label_rows(job, rows), store, job)
-        uri = _uri_of(store, shard=shard)
-        part = Part(manifest=_manifest(job, tta, model_digest), rows=(rows.start, rows.stop))
-        if not resume:
-            with closing(label_rows(job, rows)) as pieces:
-                return write_part(uri, part, pieces, note=lambda: job.model.note)
-        if shard is not None:
-            kept = _all_kept(job, KeptBands.open(uri, part, outputs_of(uri, part)))
-            labels: Labels = write_part(uri, kept.part, kept.pieces())
-        else:
-            kept = _all_kept(job, KeptBands.open(uri, part, store.outputs))
-            labels = _write(kept.pieces(), store, job)
-        kept.remove()
-        return labels
+        uri = _uri_of(store, shard=shard, resume=resume)
+        if uri is not None and not resume:
+            remove_leftovers(uri)
+        if uri is None or (model_digest is None and not resume and shard is None):
+            return _write(job, rows, store, kept=None, seen=seen)
+        part = Part(manifest=_manifest(job, model_digest), rows=(rows.start, rows.stop))
+        outputs = store.outputs if shard is None else outputs_of(uri, part)
+        one_band = len(list(row_bands(rows))) == 1  # of which nothing is left to go on from
+        kept = None
+        if resume or (keep and not one_band):
+            kept = KeptBands.open(uri, part, outputs)
+        with nullcontext() if kept is None else kept.until_whole():
+            if shard is None:
+                return _write(job, rows, store, kept=kept, seen=seen)
+            return _write_part(job, uri, part, kept=kept, seen=seen)
 
 
-def _all_kept(job: Job, kept: KeptBands) -> KeptBands:
-    """The bands of an earlier run, with those that it did not come to."""
-    for missing in kept.missing():
-        with closing(label_rows(job, missing)) as pieces:
-            kept.keep(pieces, note=lambda: job.model.note)
-    return kept
+def look(job: Job, seen: Seen) -> None:
+    """Predict a scene only to see its rows, which are kept nowhere."""
+
+    def show(piece: LabelRows) -> None:
+        seen(piece.window, piece.ids)
+
+    rows = range(job.scene.grid.height)
+    with (
+        block_cache(_cache_for(job)),
+        closing(label_rows(job, rows)) as pieces,
+        behind(show) as give,
+    ):
+        for piece in in_bands(pieces):
+            give(piece)
 
 
-def _write(rows: Generator[LabelRows], store: LabelStore, job: Job) -> Labels:
+def _rows(job: Job, rows: range, kept: KeptBands | None) -> Generator[LabelRows]:
+    """The labels of some rows in pieces of bands, read back where an earlier run finished them."""
+    for stretch, there in [(rows, False)] if kept is None else kept.begin():
+        if kept is not None and there:
+            yield from kept.read(stretch)
+            continue
+        with closing(label_rows(job, stretch)) as pieces:
+            yield from in_bands(pieces)
+
+
+def _write(
+    job: Job, rows: range, store: LabelStore, *, kept: KeptBands | None, seen: Seen | None
+) -> Labels:
     def put(piece: LabelRows) -> None:
+        if kept is not None:
+            kept.put(piece, job.model.note)
         writer.write(piece.window, piece.ids, piece.scores)
+        if seen is not None:
+            seen(piece.window, piece.ids)
 
     with (
-        closing(rows) as pieces,
+        closing(_rows(job, rows, kept)) as pieces,
         store.writer(job.scene.grid, job.classes) as writer,
         behind(put) as write,
     ):
-        for piece in in_bands(pieces):
+        for piece in pieces:
             write(piece)
     return store.read()
 
 
-def _in_memory(job: Job, rows: range, *, resume: bool) -> ArrayLabels:
+def _write_part(
+    job: Job, uri: str, part: Part, *, kept: KeptBands | None, seen: Seen | None
+) -> Labels:
+    def pieces() -> Generator[LabelRows]:
+        for piece in found:
+            if kept is not None:
+                kept.put(piece, job.model.note)
+            if seen is not None:
+                seen(piece.window, piece.ids)
+            yield piece
+
+    def notes() -> tuple[str, ...]:
+        earlier = () if kept is None else kept.part.notes
+        return earlier if job.model.note is None else (*earlier, job.model.note)
+
+    with closing(_rows(job, range(*part.rows), kept)) as found:
+        return write_part(uri, part, pieces(), notes=notes)
+
+
+def _in_memory(job: Job, rows: range, *, resume: bool, seen: Seen | None) -> ArrayLabels:
     if resume:
         raise ConfigError(
             "resume goes on from files beside an output; pass a store, or resume=False"
@@ -184,14 +245,16 @@ def _in_memory(job: Job, rows: range, *, resume: bool) -> ArrayLabels:
             ids[place] = piece.ids
             if piece.scores is not None:
                 scores[:, place] = piece.scores
+            if seen is not None:
+                seen(piece.window, piece.ids)
     return ArrayLabels(grid, job.classes, ids, scores=scores)
 
 
-def _uri_of(store: LabelStore, *, shard: Shard | None) -> str:
-    """The file beside which bands are kept, or which is a shard's part.
+def _uri_of(store: LabelStore, *, shard: Shard | None, resume: bool) -> str | None:
+    """The file beside which bands are kept, or which is a shard's part; None where there is none.
 
     Raises:
-        ConfigError: The store cannot serve for that.
+        ConfigError: The store cannot serve for what is asked.
     """
     if shard is not None and not isinstance(store, GeoTIFFLabelStore):
         raise ConfigError(
@@ -199,12 +262,14 @@ def _uri_of(store: LabelStore, *, shard: Shard | None) -> str:
             "and the other store to merge()"
         )
     uris = uris_of(store)
-    if not uris:
+    if resume and not uris:
         raise ConfigError(f"{type(store).__name__} has no `uri` beside which to keep finished rows")
+    if not uris or "://" in uris[0]:  # a store of one's own, that writes elsewhere
+        return None
     return uris[0]
 
 
-def _manifest(job: Job, tta: str | None, model_digest: str | None) -> Manifest:
+def _manifest(job: Job, model_digest: str | None) -> Manifest:
     if model_digest is None:
         raise ConfigError(
             "resume and shard must know one model from another; predict with a Learner, or pass "
@@ -221,15 +286,16 @@ def _manifest(job: Job, tta: str | None, model_digest: str | None) -> Manifest:
         stride=job.stride,
         blend=job.blend,
         batch_size=job.batch_size,
-        tta=tta,
+        tta=job.tta,
+        precision=job.precision,
         scores=job.keep_scores,
         machine=machine(job.device),
     )
 
 
-def _cache_for(scene: Scene, tiling: Tiling | None) -> int:
+def _cache_for(job: Job) -> int:
     """Two rows of blocks of the image, which is all that reading from top to bottom needs."""
-    image = scene.image
-    width = image.grid.width if tiling is None else tiling.cols
+    image = job.scene.image
+    width = image.grid.width if job.tiling is None else job.tiling.cols
     row = width * len(image.band_names) * np.dtype(image.dtype).itemsize
     return int(max(_CACHE_BYTES, 2 * _BLOCK_ROWS * row))

@@ -12,6 +12,8 @@ from geoseg.spec import FrozenMap, Spec
 
 Pixels = Annotated[int, Field(ge=1)]
 PixelSize = Pixels | tuple[Pixels, Pixels]
+Precision = Literal["32", "16-mixed", "bf16-mixed"]
+"""Number format of the arithmetic: 32 bits, or 16 where that is enough."""
 TTA = Literal["flips", "d4"]
 """Positions of a window that are averaged: "flips" are 4, as it is and mirrored along columns, rows and
 both; "d4" are 8, these and the same transposed."""
@@ -48,7 +50,7 @@ class Training(Spec):
     """Windows in an epoch."""
     batch_size: Annotated[int, Field(ge=1)] = 8
     """Windows in a step."""
-    precision: Literal["32", "16-mixed", "bf16-mixed"] = "32"
+    precision: Precision = "32"
     """Number format of the arithmetic; the mixed ones are for GPUs."""
     augmentation: Literal["none", "d4", "d4+light"] = "d4"
     """Changes to training windows, see `geoseg.learner.augment`."""
@@ -94,6 +96,19 @@ class Prediction(Spec):
     """Processes that read windows; 0 reads in this one."""
     tta: TTA | None = None
     """Positions of a window over which probabilities are averaged; None: only as it is."""
+    resolution: Literal["image", "trained"] = "image"
+    """On which grid: that of the scene, or one with the pixels of the training, onto which the scene is
+    brought first. Then the map has that grid."""
+    precision: Precision | None = None
+    """Number format of the arithmetic; None: that of training on a GPU, 32 bits on a CPU."""
+    device: str | None = None
+    """Where it is computed, as torch names it ("cpu", "cuda:1"); None: a GPU where there is one."""
+    max_memory: Annotated[int, Field(ge=1)] | None = None
+    """Bytes for what grows with the width of the scene; a wider one is predicted in pieces. None: no
+    bound."""
+    keep: bool = True
+    """Keep finished rows in a hidden folder beside the map until it is whole, so that a run that was
+    stopped can be resumed; see `geoseg.learner.predict`."""
 
 
 def check_tta(tta: str | None, size: tuple[int, int]) -> None:

@@ -35,23 +35,30 @@ def whole(tmp_path_factory):
     return image, folder
 
 
+@pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("scores", [False, True])
 @pytest.mark.parametrize("calls", [0, 3, 6, 9])
 def test_a_run_that_is_stopped_goes_on_and_ends_with_the_same_bytes(
-    whole, tmp_path, monkeypatch, calls, scores
+    whole, tmp_path, monkeypatch, calls, scores, first
 ):
     image, folder = whole
     with monkeypatch.context() as patch:
         stop_after(patch, calls)
-        with pytest.raises(Stop):
-            run(image, tmp_path / "map.tif", scores=scores, resume=True)
-    assert names(tmp_path) == [".map.tif.resume"]
-    state = json.loads((tmp_path / ".map.tif.resume" / "state.json").read_text())
+        with pytest.raises(Stop) as stopped:
+            run(image, tmp_path / "map.tif", scores=scores, resume=first)
+    notes = getattr(stopped.value, "__notes__", [])
+    bands = {0: 0, 3: 0, 6: 1, 9: 2}[calls]
+    assert names(tmp_path) == ([".map.tif.resume"] if bands else [])
+    assert [note.split(" are kept")[0] for note in notes] == [f"{bands} finished bands of rows"][
+        : bool(bands)
+    ]
+    if bands:
+        state = json.loads((tmp_path / ".map.tif.resume" / "state.json").read_text())
+        assert len(state["bands"]) == bands
     with monkeypatch.context() as patch:
         again = stop_after(patch, None)
         run(image, tmp_path / "map.tif", scores=scores, resume=True)
-    assert len(state["bands"]) == {0: 0, 3: 0, 6: 1, 9: 2}[calls]
-    assert (len(again) < BATCHES) == bool(state["bands"])
+    assert (len(again) < BATCHES) == bool(bands)
     assert contents(tmp_path, "map") == contents(folder, "map" if scores else "plain")
     assert not list(tmp_path.glob(".*"))
 
@@ -167,13 +174,13 @@ calls = []
 def kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-if place == "write":  # the map is being made of the finished bands
-    def half(self):
-        for i, piece in enumerate(pieces(self)):
+if place == "write":  # the finished bands are being written to the map
+    def half(self, rows):
+        for i, piece in enumerate(read(self, rows)):
             if i == 2:
                 kill()
             yield piece
-    pieces, KeptBands.pieces = KeptBands.pieces, half
+    read, KeptBands.read = KeptBands.read, half
 elif place == "list":  # a band is whole and not in the list yet
     def late(self):
         if len(self.bands) == 2:
@@ -227,7 +234,7 @@ def test_a_run_that_is_killed_at_three_places_ends_with_the_same_bytes(whole, tm
     [
         (
             300_000,
-            "StoreError: .*map.tif: finished rows cannot be kept: File too large; 0 finished",
+            "StoreError: .*map.tif: finished rows cannot be kept in .*: File too large. Is the disk full",
         ),
         (620_000, r"StoreError: .*map.scores.tif: cannot be written.*Is the disk full"),
     ],
@@ -256,7 +263,8 @@ def test_no_space_left_while_a_band_is_kept_is_a_clear_error(tmp_path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(np, "save", full)
         with pytest.raises(
-            StoreError, match=r"No space left on device; 1 finished bands are kept .*with resume"
+            StoreError,
+            match=r"No space left on device\. Is the disk full.*\n1 finished bands .* with resume",
         ):
             run(image, tmp_path / "map.tif", resume=True, scores=True)
     assert names(tmp_path) == [".map.tif.resume"]

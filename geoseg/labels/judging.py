@@ -1,0 +1,118 @@
+"""judging: a prediction compared with the truth while it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from geoseg.classes import ClassMap
+from geoseg.errors import GridError
+from geoseg.grid import Grid
+from geoseg.labels.base import Ids, Labels
+from geoseg.labels.evaluation.errormap import ErrorKind
+from geoseg.labels.evaluation.errormap import error_map as written_errors
+from geoseg.labels.evaluation.evaluator import Evaluator
+from geoseg.labels.evaluation.nearest import brought_onto, placed
+from geoseg.labels.evaluation.report import Evaluation
+from geoseg.sources.base import VectorSource
+from geoseg.window import Window
+
+
+class Judge:
+    """Takes a prediction block by block; `judging` makes it."""
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        compare: Callable[[Window, Ids], None],
+        *,
+        classes: ClassMap,
+        name: str,
+        notes: tuple[str, ...],
+    ) -> None:
+        """Begin with nothing seen."""
+        self._evaluator, self._compare = evaluator, compare
+        self._classes, self._name, self._notes = classes, name, notes
+
+    def __call__(self, window: Window, ids: Ids) -> None:
+        """Compare the predicted ids (height, width) of a window with the truth."""
+        self._compare(window, ids)
+
+    def evaluation(self) -> Evaluation:
+        """What was found; nothing can be added afterwards."""
+        return Evaluation(self._classes, {self._name: self._evaluator.result()}, self._notes)
+
+
+@contextmanager
+def judging(
+    truth: Labels,
+    grid: Grid,
+    classes: ClassMap | None = None,
+    aoi: VectorSource | None = None,
+    *,
+    name: str = "scene",
+    boundary_px: int | None = None,
+    object_iou: float | None = None,
+    bootstrap: int = 0,
+    block_px: int = 512,
+    seed: int = 0,
+    error_map: str | None = None,
+    error_kind: ErrorKind = "right",
+) -> Iterator[Judge]:
+    """Compare a prediction with the truth while it is made; see `evaluate` for the arguments.
+
+    >>> import numpy as np
+    >>> from geoseg.labels.array import ArrayLabels
+    >>> grid, classes = Grid(height=1, width=3), ClassMap.of("background", "building")
+    >>> truth = ArrayLabels(grid, classes, np.array([[0, 1, 1]], np.uint8))
+    >>> with judging(truth, grid) as judge:
+    ...     judge(grid.whole, np.array([[0, 1, 0]], np.uint8))
+    >>> judge.evaluation().mean_iou
+    0.5
+
+    Args:
+        truth: What is right.
+        grid: Of the prediction.
+        classes: Of the prediction; None: those of the truth.
+        aoi: Where to compare.
+        name: What the result calls the scene.
+        boundary_px: As for `evaluate`; then, and with `object_iou`, whole rows are to come in order.
+        object_iou: As for `evaluate`.
+        bootstrap: As for `evaluate`.
+        block_px: As for `evaluate`.
+        seed: As for `evaluate`.
+        error_map: As for `evaluate`; the file appears when the block ends.
+        error_kind: As for `evaluate`.
+    """
+    _check_crs(truth.grid, grid, name)
+    truth, note = brought_onto(truth, grid)
+    with ExitStack() as stack:
+        errors = None
+        if error_map is not None:
+            written = written_errors(error_map, grid, truth.classes, error_kind)
+            errors = stack.enter_context(written)
+        evaluator = Evaluator(
+            grid,
+            truth.classes,
+            predicted_classes=classes,
+            name=name,
+            boundary_px=boundary_px,
+            object_iou=object_iou,
+            bootstrap=bootstrap,
+            block_px=block_px,
+            seed=seed,
+            errors=errors,
+        )
+        compare = evaluator.against(truth, aoi)
+        notes = () if note is None else (note,)
+        yield Judge(evaluator, compare, classes=truth.classes, name=name, notes=notes)
+
+
+def _check_crs(truth: Grid, prediction: Grid, name: str) -> None:
+    same = truth.shape == prediction.shape and truth.offset_of(prediction) == (0, 0)
+    if same or (truth.crs is not None and prediction.crs is not None):
+        return
+    raise GridError(
+        f"scene {name!r}: the truth is on another grid than the prediction, and cannot be brought onto it "
+        f"without a CRS of both: {placed(truth)}; and {placed(prediction)}"
+    )
