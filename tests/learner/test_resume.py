@@ -35,17 +35,17 @@ def whole(tmp_path_factory):
     return image, folder
 
 
-@pytest.mark.parametrize("first", [True, False])
-@pytest.mark.parametrize("scores", [False, True])
+@pytest.mark.parametrize("begun", [{"scores": True}, {}, {"scores": True, "resume": True}])
 @pytest.mark.parametrize("calls", [0, 3, 6, 9])
 def test_a_run_that_is_stopped_goes_on_and_ends_with_the_same_bytes(
-    whole, tmp_path, monkeypatch, calls, scores, first
+    whole, tmp_path, monkeypatch, calls, begun
 ):
     image, folder = whole
+    scores = "scores" in begun
     with monkeypatch.context() as patch:
         stop_after(patch, calls)
         with pytest.raises(Stop) as stopped:
-            run(image, tmp_path / "map.tif", scores=scores, resume=first)
+            run(image, tmp_path / "map.tif", **begun)
     notes = getattr(stopped.value, "__notes__", [])
     bands = {0: 0, 3: 0, 6: 1, 9: 2}[calls]
     assert names(tmp_path) == ([".map.tif.resume"] if bands else [])
