@@ -15,6 +15,8 @@ from geoseg.labels.evaluate import Evaluation
 from geoseg.plot.panels import Color, in_class_colors, legend_of, panels_of
 from geoseg.plot.view import aoi_mask, colored_bands, extent_of, look_at, stretched
 from geoseg.scene import Scene
+from geoseg.sources.base import VectorSource
+from geoseg.sources.vector import FileVectorSource
 from geoseg.window import Window
 
 if TYPE_CHECKING:
@@ -58,6 +60,25 @@ def scene(scene: Scene, window: Window | None = None) -> Figure:
     if scene.labels is not None:
         _legend(figure, legend_of(scene.labels.class_map, errors=False))
     _caption(figure, axes, _size_text(scene, view.window))
+    return figure
+
+
+def polygons(scene: Scene, source: VectorSource | str, window: Window | None = None) -> Figure:
+    """The image of a scene under the outlines of polygons, such as those of a VectorLabelStore.
+
+    Args:
+        scene: Gives the image.
+        source: The polygons, in any CRS: a source, or the path of a vector file.
+        window: Which part of the scene; None: all.
+    """
+    from geoseg.plot.outlines import draw_outlines
+
+    if isinstance(source, str):
+        source = FileVectorSource(uri=source)
+    view = look_at(scene, window)
+    figure, axes = _row_of({f"{scene.id}: polygons": view.image})
+    count = draw_outlines(axes[0], source, scene.grid, view)
+    _caption(figure, axes, f"{count} polygons; {_size_text(scene, view.window)}")
     return figure
 
 
