@@ -10,7 +10,8 @@ How data flow, one line a step; everything is on the scene's one grid:
 5. `RandomWindowGeoDataset` and `SlidingWindowGeoDataset` serve windows of scenes to PyTorch.
 6. `Learner(classes, Training(...)).fit(scenes)` trains; `save` and `load` keep a bundle.
 7. `learner.predict(scene, GeoTIFFLabelStore(uri="map.tif"))` writes a georeferenced map.
-8. `evaluate(truth, prediction)` compares two `Labels`: one confusion matrix over all pixels.
+8. `evaluate(truth, prediction)` compares two `Labels`: one confusion matrix over all pixels; `judging`
+   does it while a map is made.
 9. An `Experiment` is all of that in one YAML file, for `geoseg train FILE`.
 
 Names are looked up when first used: importing geoseg loads neither torch nor Lightning.
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         LabelStore,
         RasterLabels,
         ScoreAccumulator,
+        Scoring,
         VectorLabels,
         VectorLabelStore,
         combine,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
         threshold,
     )
     from geoseg.labels.evaluate import Evaluation, evaluate
+    from geoseg.labels.judging import judging
     from geoseg.learner import (
         Learner,
         Prediction,
@@ -109,10 +112,12 @@ _HOMES = {
         "Labels",
         "RasterLabels",
         "ScoreAccumulator",
+        "Scoring",
         "VectorLabelStore",
         "VectorLabels",
         "combine",
         "evaluate",
+        "judging",
         "match_polygons",
         "merge",
         "threshold",
@@ -205,6 +210,7 @@ __all__ = [
     "Sample",
     "Scene",
     "ScoreAccumulator",
+    "Scoring",
     "SegmentationData",
     "SegmentationModule",
     "Shift",
@@ -229,6 +235,7 @@ __all__ = [
     "__version__",
     "combine",
     "evaluate",
+    "judging",
     "match_polygons",
     "materialize",
     "merge",

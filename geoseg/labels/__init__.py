@@ -7,7 +7,9 @@ from geoseg.labels.base import Labels, LabelSource, LabelStore
 from geoseg.labels.evaluate import Evaluation, evaluate
 from geoseg.labels.evaluation.evaluator import Evaluator
 from geoseg.labels.evaluation.polygons import match_polygons
+from geoseg.labels.evaluation.scoring import Scoring
 from geoseg.labels.geotiff import GeoTIFFLabelStore
+from geoseg.labels.judging import judging
 from geoseg.labels.parts import merge
 from geoseg.labels.sources import RasterLabels, VectorLabels
 from geoseg.labels.vector import VectorLabelStore
@@ -22,10 +24,12 @@ __all__ = [
     "Labels",
     "RasterLabels",
     "ScoreAccumulator",
+    "Scoring",
     "VectorLabelStore",
     "VectorLabels",
     "combine",
     "evaluate",
+    "judging",
     "match_polygons",
     "merge",
     "threshold",
