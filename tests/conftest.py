@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 import rasterio
+import torch
 from affine import Affine
 from hypothesis import settings
 from rasterio.errors import NotGeoreferencedWarning
@@ -14,6 +15,13 @@ settings.register_profile("geoseg", deadline=None, derandomize=True, database=No
 settings.load_profile("geoseg")
 
 UTM = Affine(10, 0, 500_000, 0, -10, 4_000_000)
+
+# torchvision's only build on PyPI is for CUDA: beside a torch for the CPU its compiled operators are
+# missing, and the import fails at these two. Nothing here calls them.
+_OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
+for _name in ("nms", "qnms"):
+    if torch.version.cuda is None and not hasattr(torch.ops.torchvision, _name):
+        _OPERATORS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
 @pytest.fixture
