@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from pathlib import Path
 
 import pytest
 import rasterio
-import torch
 from affine import Affine
 from hypothesis import settings
 from rasterio.errors import NotGeoreferencedWarning
+
+from tests.support import sitecustomize as sitecustomize
+
+_SUPPORT = str(Path(__file__).parent / "support")
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_SUPPORT, os.environ.get("PYTHONPATH")]))
 
 settings.register_profile("geoseg", deadline=None, derandomize=True, database=None)
 settings.load_profile("geoseg")
 
 UTM = Affine(10, 0, 500_000, 0, -10, 4_000_000)
-
-# torchvision's only build on PyPI is for CUDA: beside a torch for the CPU its compiled operators are
-# missing, and the import fails at these two. Nothing here calls them.
-_OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
-for _name in ("nms", "qnms"):
-    if torch.version.cuda is None and not hasattr(torch.ops.torchvision, _name):
-        _OPERATORS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
 @pytest.fixture
