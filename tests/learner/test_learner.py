@@ -201,7 +201,9 @@ def test_a_bundle_is_a_zip_of_safetensors_and_yaml_with_the_same_bytes_each_time
     fitted.save(str(two))
     assert one.read_bytes() == two.read_bytes()
     with zipfile.ZipFile(one) as file:
-        assert sorted(file.namelist()) == ["geoseg.yaml", "model.safetensors"]
+        assert sorted(file.namelist()) == [
+            "geoseg.yaml", "history.json", "manifest.json", "mlm.json", "model.safetensors",
+        ]  # fmt: skip
         weights = load_safetensors(file.read("model.safetensors"))
         text = file.read("geoseg.yaml").decode()
     assert {"mean", "std"} < set(weights)
@@ -282,7 +284,7 @@ def test_a_bundle_of_ones_own_module_asks_for_it(tmp_path):
 
     learner = Learner(CLASSES, SMALL, model=network()).fit([made_scene(0)])
     learner.save(uri)
-    with pytest.raises(BundleError, match="model=MyNetwork"):
+    with pytest.raises(BundleError, match=r"model=Conv2d\("):
         Learner.load(uri)
     again = Learner.load(uri, model=network())
     scene = made_scene(1)

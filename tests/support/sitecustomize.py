@@ -28,8 +28,9 @@ def _declare():
 
     if torch.version.cuda is not None:
         return
+    missing = [name for name in _OPERATORS if not hasattr(torch.ops.torchvision, name)]
     library = torch.library.Library("torchvision", "FRAGMENT")
-    for name in _OPERATORS:
+    for name in missing:
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     _declared.append(library)  # declarations end with it
 
