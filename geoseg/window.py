@@ -181,7 +181,7 @@ def pair(size: Size) -> tuple[int, int]:
     >>> pair(256), pair((128, 64))
     ((256, 256), (128, 64))
     """
-    if isinstance(size, tuple | list):
+    if isinstance(size, Sequence) and not isinstance(size, str):
         height, width = size
         return operator.index(height), operator.index(width)
     return operator.index(size), operator.index(size)

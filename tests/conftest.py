@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from pathlib import Path
 
 import pytest
 import rasterio
 from affine import Affine
 from hypothesis import settings
 from rasterio.errors import NotGeoreferencedWarning
+
+from tests.support import sitecustomize as sitecustomize
+
+_SUPPORT = str(Path(__file__).parent / "support")
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_SUPPORT, os.environ.get("PYTHONPATH")]))
 
 settings.register_profile("geoseg", deadline=None, derandomize=True, database=None)
 settings.load_profile("geoseg")

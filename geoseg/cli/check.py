@@ -8,27 +8,51 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from geoseg.cli.options import Debug
-from geoseg.cli.told import told_briefly
+from geoseg.cli.told import DATA, told_briefly
 
 if TYPE_CHECKING:
-    from geoseg.experiment import SceneReport
+    from geoseg.experiment import Experiment, SceneReport
 
 
 def check(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The experiment (YAML).")],
+    overfit: Annotated[
+        bool,
+        typer.Option("--overfit", help="See whether the model can learn one batch by heart."),
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Look at all that an experiment names.
 
     Opens every scene and reads through it once; prints grid, bands and the shares of the classes of each scene. Nothing is written.
+
+    With --overfit the model is then trained on a single batch. If it cannot learn even that, labels, classes or the learning rate are wrong, and the exit code is 1.
     """
     with told_briefly(debug=debug, name=file):
         from geoseg.experiment import Experiment, check
 
-        reports = check(Experiment.from_yaml(Path(file)))
+        experiment = Experiment.from_yaml(Path(file))
+        reports = check(experiment)
         for report in reports:
             typer.echo("\n".join(_lines(report)))
+        if overfit:
+            _overfit(experiment)
         typer.echo(f"{file}: ready, {len(reports)} scenes")
+
+
+def _overfit(experiment: Experiment) -> None:
+    """One line on what came of it; the command ends where the batch was not learnt."""
+    from geoseg.learner.overfit import overfit_check
+
+    found = overfit_check(experiment.classes, experiment.training, experiment.train)
+    typer.echo(f"overfit: {found.describe()}")
+    if not found.passed:
+        typer.echo(
+            "error: a model that cannot learn one batch learns nothing from more; see that the labels lie "
+            "on the image, that the classes can be told apart, and try another training.lr",
+            err=True,
+        )
+        raise typer.Exit(DATA)
 
 
 def _lines(report: SceneReport) -> list[str]:

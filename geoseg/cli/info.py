@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from geoseg.sources import RasterSource
 
 _INDENT = "  "
+_ZIP = b"PK\x03\x04"
+"""How a zip begins."""
+_SCORE = "valid_mean_iou"
 _DECODED = 20_000
 """Tiles that are all decoded; of more, a sample is."""
 
@@ -36,11 +40,12 @@ def info(
 ) -> None:
     """Tell what a file is.
 
-    A bundle: classes, bands, dtype, statistics, resolution and training. A raster: grid, what tells
-    its place, bands and which of them are alpha (left out unless asked for by number), dtype, nodata,
-    blocks, overviews, and classes if geoseg wrote it. Map tiles (.mbtiles): the same and what a look at
-    every tile found (of more than 20,000, at some). A store of patches, a source in YAML: bands, dtype
-    and grid. An experiment: its scenes and options.
+    A bundle: classes, bands, dtype, statistics, resolution, training with its last and best epoch, pixels
+    of each class, versions, and that its checksums agree. A raster: grid, what tells its place, bands and
+    which of them are alpha (left out unless asked for by number), dtype, nodata, blocks, overviews, and
+    classes if geoseg wrote it. Map tiles (.mbtiles): the same and what a look at every tile found (of more
+    than 20,000, at some). A store of patches, a source in YAML: bands, dtype and grid. An experiment: its
+    scenes and options.
     """
     with told_briefly(debug=debug, name=path):
         found = _describe(path)
@@ -53,7 +58,7 @@ def _describe(path: str) -> dict[str, Any]:
         return _source(path) if "type" in _keys(path) else _experiment(path)
     if Path(path, "data.mdb").is_file():
         return _store(path)
-    if Path(path).is_file() and zipfile.is_zipfile(path):
+    if _is_zip(path):
         return _bundle(path)
     if path.lower().endswith(".mbtiles"):
         return _tiles(path)
@@ -66,7 +71,28 @@ def _bundle(path: str) -> dict[str, Any]:
     found, weights = load_bundle(path)
     described = {"kind": "bundle", **found.model_dump(mode="json")}
     described["classes"] = _classes(found.classes)
-    return described | {"weights": sum(tensor.numel() for tensor in weights.values())}
+    described["history"] = _history(described.pop("history"))
+    described["weights"] = sum(tensor.numel() for tensor in weights.values())
+    # A bundle whose checksums do not agree is not opened.
+    return described | {"checksums": None if found.format == "geoseg-bundle/1" else "ok"}
+
+
+def _is_zip(path: str) -> bool:
+    """Whether a file is one, or was before its end was lost."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(4) == _ZIP or zipfile.is_zipfile(path)
+    except OSError:  # told by what reads it for good
+        return False
+
+
+def _history(rows: list[dict[str, float | None]]) -> dict[str, Any] | None:
+    """The last epoch of a training, and the one with the best mean IoU of the validation."""
+    if not rows:
+        return None
+    measured = [(value, row) for row in rows if (value := row.get(_SCORE)) is not None]
+    best = max(measured, key=itemgetter(0))[1] if measured else None
+    return {"epochs": len(rows), "last": rows[-1], "best": best}
 
 
 def _raster(path: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import typer
 from geoseg.cli.check import check
 from geoseg.cli.demo import demo
 from geoseg.cli.evaluate import evaluate
+from geoseg.cli.export import export
 from geoseg.cli.info import info
 from geoseg.cli.merge import merge
 from geoseg.cli.predict import predict
@@ -54,6 +55,7 @@ app.command(epilog="Example: geoseg predict bundle.zip image.tif map.tif --aoi a
 app.command(epilog="Example: geoseg merge part0.tif part1.tif map.tif")(merge)
 app.command(epilog="Example: geoseg evaluate landcover.tif map.tif --mapping 1:0,2:1,3:1")(evaluate)
 app.command(epilog="Example: geoseg vectorize map.tif buildings.gpkg --only building")(vectorize)
+app.command(epilog="Example: geoseg export bundle.zip model.onnx --size 512")(export)
 app.command(epilog="Example: geoseg info map.tif --json")(info)
 
 

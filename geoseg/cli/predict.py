@@ -27,7 +27,7 @@ class Resolution(StrEnum):
 
 
 def predict(
-    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="The model (bundle.zip).")],
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="The model: bundle.zip, or what `geoseg export` wrote.")],
     image: Annotated[
         str, typer.Argument(metavar="IMAGE", help="A raster file, map tiles, or a source (YAML).")
     ],
@@ -154,8 +154,12 @@ def _predict(
     resume: bool,
     shard: tuple[int, int] | None,
 ) -> None:
+    from geoseg.learner.exported import is_exported, open_model
     from geoseg.learner.learner import Learner
     from geoseg.learner.training import Prediction
 
     options = Prediction.model_validate(given)
-    Learner.load(bundle).predict_as(options, scene, store, resume=resume, shard=shard)
+    model = (
+        open_model(bundle, device=options.device) if is_exported(bundle) else Learner.load(bundle)
+    )
+    model.predict_as(options, scene, store, resume=resume, shard=shard)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from geoseg.datasets.order import block_order, fits_cache
 from geoseg.datasets.windows import Place, WindowDataset
 from geoseg.errors import ConfigError
-from geoseg.sampling import Boxes, RandomWindows
+from geoseg.sampling import Boxes, RandomWindows, Sampling
 from geoseg.scene import Scene
 from geoseg.sources.base import Chip
 from geoseg.window import Size, Window
@@ -26,7 +26,7 @@ class RandomWindowGeoDataset(WindowDataset):
     """Random windows of the scenes, for training.
 
     Item `index` of epoch `e` with one seed is the same on any worker. `set_epoch` reaches workers that
-    already run.
+    already run. `windows.draw_many(range(len(data)), epoch)` gives the places of all windows of an epoch.
 
     An epoch has the same windows in every `order`. Reading at random decodes each block of a file
     again and again, unless all fit GDAL's block cache; "block" therefore goes through the scenes by
@@ -46,8 +46,15 @@ class RandomWindowGeoDataset(WindowDataset):
         normalize: bool = True,
         labels: bool = True,
         order: Literal["auto", "block", "uniform"] = "auto",
+        class_balance: Literal["balanced"] | Mapping[str, float] | None = None,
+        negative_share: float | None = None,
+        background: str | None = None,
+        min_valid: float = 0.0,
+        min_labelled: float = 0.0,
+        scene_weights: Literal["area", "equal"] = "area",
+        cache: str | None = None,
     ) -> None:
-        """Measure the scenes; pixels are read when asked for.
+        """Measure the scenes; pixels are read when asked for, or all of them once if a rule needs it.
 
         Args:
             scenes: Where to look; one class map, number of bands and dtype for all.
@@ -61,13 +68,37 @@ class RandomWindowGeoDataset(WindowDataset):
             order: "uniform": each window anywhere; "block": neighbours soon after one another; "auto":
                 "block" if the decoded scenes are larger than GDAL's block cache (GDAL_CACHEMAX) now.
                 The attribute `order` says which it is.
+            class_balance: This and what follows: see Sampling. {class name: share of the windows that
+                are laid around one of its pixels}, or "balanced".
+            negative_share: Share of the windows with background and no other class.
+            background: The class that is background; None: that with id 0.
+            min_valid: Least share of a window's pixels that are valid.
+            min_labelled: Least share of a window's pixels with a class.
+            scene_weights: Scenes are drawn by their area, or all alike.
+            cache: A folder where class histograms are kept.
 
         Raises:
-            ConfigError: An argument is wrong.
+            ConfigError: An argument is wrong, or no window keeps the rules.
+            pydantic.ValidationError: A rule is no such value.
+            SceneError: A scene has no labels, and the rules ask for them.
         """
         super().__init__(scenes, size=size, normalize=normalize, labels=labels)
+        rules = {
+            "class_balance": class_balance,
+            "negative_share": negative_share,
+            "background": background,
+            "min_valid": min_valid,
+            "min_labelled": min_labelled,
+            "scene_weights": scene_weights,
+            "cache": cache,
+        }
         self.windows = RandomWindows(
-            self.scenes, size, length=length, seed=seed, size_range=size_range
+            self.scenes,
+            size,
+            length=length,
+            seed=seed,
+            size_range=size_range,
+            sampling=Sampling.model_validate(rules),
         )
         self.order = _chosen(order, self.scenes)
         self._epoch = torch.zeros((), dtype=torch.int64)
@@ -84,17 +115,23 @@ class RandomWindowGeoDataset(WindowDataset):
         """(scene number, window) of an item; IndexError past the end."""
         position = index + len(self) if index < 0 else index
         epoch = int(self._epoch)
-        if self.order == "uniform" or not 0 <= position < len(self):
+        if not 0 <= position < len(self) or not self._at_once:
             return self.windows.draw(position, epoch)
-        number, *window = self._in_block_order(epoch)[position].tolist()
+        number, *window = self._in_order(epoch)[position].tolist()
         return number, Window(*window)
 
-    def _in_block_order(self, epoch: int) -> Boxes:
+    @property
+    def _at_once(self) -> bool:
+        """Whether all windows of an epoch are drawn together: for their order, or as one takes long."""
+        return self.order == "block" or self.windows.sampling.looks_at_pixels
+
+    def _in_order(self, epoch: int) -> Boxes:
         """All windows of an epoch in order, found once by each thread that asks."""
         known: tuple[int, Boxes] | None = getattr(self._local, "ordered", None)
         if known is None or known[0] != epoch:
             boxes = self.windows.draw_many(range(len(self)), epoch)
-            boxes = boxes[block_order(boxes, seed=self.windows.seed, epoch=epoch)]
+            if self.order == "block":
+                boxes = boxes[block_order(boxes, seed=self.windows.seed, epoch=epoch)]
             known = self._local.ordered = epoch, boxes
         return known[1]
 

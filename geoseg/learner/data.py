@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -16,15 +16,17 @@ from geoseg.datasets import (
     SlidingWindowGeoDataset,
     collate,
 )
+from geoseg.datasets.epochs import EpochSampler
 from geoseg.datasets.windows import listed
-from geoseg.learner.facts import DataFacts, check_labels, facts_of
+from geoseg.errors import ConfigError
+from geoseg.learner.facts import DataFacts, check_labels, facts_of, scaled_statistics
+from geoseg.learner.measured import dataset_statistics
+from geoseg.learner.samples import Given, Samples, plain, samples_of, with_classes
 from geoseg.learner.standardized import common_standardize, with_standardize
+from geoseg.sampling import Sampling
 from geoseg.scene import Scene
 from geoseg.sources.transforms.scaling import Standardize
 from geoseg.window import Size
-
-Samples = Sequence[Scene] | Dataset[dict[str, Any]]
-"""Scenes, or a map-style data set with the keys `image`, `mask` and `valid`."""
 
 
 class SegmentationData(pl.LightningDataModule):
@@ -35,8 +37,8 @@ class SegmentationData(pl.LightningDataModule):
 
     def __init__(
         self,
-        train: Samples,
-        valid: Samples | None = None,
+        train: Given,
+        valid: Given | None = None,
         *,
         size: Size = 256,
         length: int = 256,
@@ -44,29 +46,47 @@ class SegmentationData(pl.LightningDataModule):
         seed: int = 0,
         workers: int = 0,
         order: Literal["auto", "block", "uniform"] = "auto",
+        sampling: Mapping[str, Any] | Sampling | None = None,
     ) -> None:
         """Name the data; nothing is read yet.
 
         Args:
-            train: Scenes from which windows are drawn, or a data set.
-            valid: Scenes that are looked at window by window, or a data set; None: no validation.
+            train: Scenes from which windows are drawn, or a data set. A scene may be a mapping of its
+                fields, or the path of a YAML file; labels that name no classes get the module's.
+            valid: The same to be looked at window by window; None: no validation.
             size: Pixels of a window, one number or (height, width).
             length: Windows in an epoch.
             batch_size: Windows in a step.
             seed: The windows follow from it, the epoch and their number.
             workers: Processes that read; 0 reads in this one.
             order: In which order training windows are read, see RandomWindowGeoDataset.
+            sampling: Which windows are drawn, as a Sampling or a mapping of its fields; None: any. Not
+                for a data set, which has its own.
+
+        Raises:
+            ConfigError: There are rules for a data set, or there is no list of scenes.
+            pydantic.ValidationError: A field of `sampling` or of a scene is wrong.
         """
         super().__init__()
-        self.train, self.valid = train, valid
+        self.train = samples_of(train)
+        self.valid = None if valid is None else samples_of(valid)
         self.size, self.length, self.batch_size = size, length, batch_size
         self.seed, self.workers, self.order = seed, workers, order
+        rules = sampling if isinstance(sampling, Sampling) else plain(sampling or {})
+        self.sampling = Sampling.model_validate(rules)
+        if self.sampling != Sampling() and isinstance(train, Dataset):
+            raise ConfigError(
+                "sampling is for training scenes, but `train` is a data set, which draws its own windows; "
+                "give it the rules, or give its scenes"
+            )
 
     def check(self, classes: ClassMap) -> None:
         """See that all scenes have labels of these classes and may be standardized alike.
 
-        Data sets are taken as they are.
+        Labels that name no classes get these. Data sets are taken as they are.
         """
+        self.train = with_classes(self.train, classes)
+        self.valid = None if self.valid is None else with_classes(self.valid, classes)
         for samples in (self.train, self.valid):
             if samples is not None and not isinstance(samples, Dataset):
                 check_labels(samples, classes)
@@ -76,6 +96,12 @@ class SegmentationData(pl.LightningDataModule):
     def facts(self) -> DataFacts | None:
         """Bands, dtype and statistics of the training scenes; None for a data set."""
         return None if isinstance(self.train, Dataset) else facts_of(self.train)
+
+    def statistics(self) -> tuple[list[float], list[float]]:
+        """(mean, deviation) of each channel of the training images, scaled to [0, 1]."""
+        if isinstance(self.train, Dataset):
+            return dataset_statistics(self.train)
+        return scaled_statistics(facts_of(self.train))
 
     @property
     def standardize(self) -> Standardize | None:
@@ -90,19 +116,32 @@ class SegmentationData(pl.LightningDataModule):
         """Batches of random windows, others in each epoch."""
         windows = self.train
         if not isinstance(windows, Dataset):
-            windows = RandomWindowGeoDataset(
-                windows,
-                self.size,
-                self.length,
-                seed=self.seed,
-                order=self.order,
-                normalize=False,
-            )
+            windows = self._random(windows)
         if isinstance(windows, RandomWindowGeoDataset):
             return self._loader(
                 windows, sampler=LocalSampler(windows, self.batch_size, workers=self.workers)
             )
-        return self._loader(windows, shuffle=True)
+        return self._loader(windows, sampler=EpochSampler(windows, seed=self.seed))
+
+    def _random(self, scenes: Sequence[Scene]) -> RandomWindowGeoDataset:
+        """Random windows of the training scenes."""
+        rules = self.sampling
+        return RandomWindowGeoDataset(
+            scenes,
+            self.size,
+            self.length,
+            seed=self.seed,
+            size_range=rules.size_range,
+            normalize=False,
+            order=self.order,
+            class_balance=rules.class_balance,
+            negative_share=rules.negative_share,
+            background=rules.background,
+            min_valid=rules.min_valid,
+            min_labelled=rules.min_labelled,
+            scene_weights=rules.scene_weights,
+            cache=rules.cache,
+        )
 
     def val_dataloader(self) -> list[Any] | DataLoader[dict[str, Any]]:
         """Batches of windows side by side; no pixel is counted twice.
@@ -128,13 +167,11 @@ class SegmentationData(pl.LightningDataModule):
         self,
         windows: Dataset[dict[str, Any]],
         *,
-        shuffle: bool = False,
         sampler: Sampler[Any] | None = None,
     ) -> DataLoader[dict[str, Any]]:
         return DataLoader(
             windows,
             self.batch_size,
-            shuffle=shuffle,
             sampler=sampler,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,

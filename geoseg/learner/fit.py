@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import logging
-import math
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
-from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.callbacks import Callback, TQDMProgressBar
 
-from geoseg.errors import LabelError
+from geoseg.learner.checkpoints import Checkpoints
 from geoseg.learner.data import SegmentationData
+from geoseg.learner.ema import EMA
+from geoseg.learner.freeze import FreezeEncoder
+from geoseg.learner.history import History, Numbers
+from geoseg.learner.loggers import build_logger
 from geoseg.learner.module import SegmentationModule
+from geoseg.learner.ranks import errors_of_ranks, strategy_for
+from geoseg.learner.seeds import SeedEachBatch
+from geoseg.learner.selection import Selection
+from geoseg.learner.silence import silence
 from geoseg.learner.training import Training
+
+METRICS = "metrics.csv"
 
 
 def train_module(
@@ -28,64 +35,50 @@ def train_module(
     *,
     folder: str | None,
     resume: str | None,
-) -> list[dict[str, float]]:
+) -> list[Numbers]:
     """Train a module in place.
+
+    With several devices each has a process of its own, which imports the script anew: there the call must
+    stand under `if __name__ == "__main__":`.
 
     Args:
         module: What is trained.
         data: What it is trained on.
         options: Epochs, precision and the rest.
-        folder: Where `metrics.csv` and `last.ckpt` are kept; None: nowhere.
+        folder: Where `metrics.csv`, `last.ckpt` and `best.ckpt` are kept; None: nowhere.
         resume: A checkpoint to go on from.
 
     Returns:
-        The logged numbers of each epoch.
+        The logged numbers of each epoch; those before the checkpoint too.
     """
-    history = _History()
-    devices = range(torch.cuda.device_count())
-    with _quiet(), torch.random.fork_rng(devices):  # the caller's random numbers stay as they were
-        torch.manual_seed(options.seed)
+    if folder is not None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="geoseg-") as scratch, silence(), own_randomness(options.seed):
+        # What another process knows at the end comes back in a file.
+        told = f"{scratch}/history.json" if options.devices > 1 else None
+        history = History(None if folder is None else f"{folder}/{METRICS}", told)
         trainer = _trainer(options, folder, history, measure=data.valid is not None)
-        trainer.fit(module, data, ckpt_path=resume)
-    return history.epochs
-
-
-class _History(Callback):
-    """The logged numbers of each epoch."""
-
-    def __init__(self) -> None:
-        self.epochs: list[dict[str, float]] = []
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        numbers = {key: float(value) for key, value in trainer.callback_metrics.items()}
-        loss = numbers.get("train_loss", 0.0)
-        if not math.isfinite(loss):
-            raise LabelError(
-                f"the training loss is {loss} in epoch {trainer.current_epoch}: the training has "
-                "diverged; lower `lr`, or look for wild values in the images"
-            )
-        self.epochs.append({"epoch": float(trainer.current_epoch), **numbers})
+        module.train()
+        with errors_of_ranks():
+            trainer.fit(module, data, ckpt_path=resume)
+        return history.told()
 
 
 def _trainer(
-    options: Training, folder: str | None, history: Callback, *, measure: bool
+    options: Training, folder: str | None, history: History, *, measure: bool
 ) -> pl.Trainer:
-    callbacks: list[Callback] = [history]
     terminal = sys.stderr.isatty()
-    if terminal:
-        callbacks.append(TQDMProgressBar(leave=False))
-    if folder is not None:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        callbacks.append(
-            ModelCheckpoint(folder, save_last=True, save_top_k=0, enable_version_counter=False)
-        )
+    logger = build_logger(options.logger, folder)
     return pl.Trainer(
         accelerator="auto",
-        devices=1,
+        devices=options.devices,
+        strategy=strategy_for(options),
         max_epochs=options.epochs,
         precision=options.precision,
-        logger=CSVLogger(folder, name="", version="") if folder is not None else False,
-        callbacks=callbacks,
+        accumulate_grad_batches=options.accumulate,
+        gradient_clip_val=options.clip,
+        logger=False if logger is None else logger,
+        callbacks=_callbacks(options, folder, history, measure=measure, terminal=terminal),
         enable_checkpointing=folder is not None,
         enable_model_summary=False,
         enable_progress_bar=terminal,
@@ -95,22 +88,28 @@ def _trainer(
     )
 
 
+def _callbacks(
+    options: Training, folder: str | None, history: History, *, measure: bool, terminal: bool
+) -> list[Callback]:
+    """In the order in which they look at an epoch's end; checkpoints come last."""
+    callbacks: list[Callback] = [SeedEachBatch(options.seed), history]
+    if options.freeze_epochs:
+        callbacks.append(FreezeEncoder(options.freeze_epochs))
+    if options.ema is not None:
+        callbacks.append(EMA(options.ema))
+    selection = Selection(options.select, options.patience) if measure else None
+    if selection is not None:
+        callbacks.append(selection)
+    if terminal:
+        callbacks.append(TQDMProgressBar(leave=False))
+    if folder is not None:
+        callbacks.append(Checkpoints(folder, selection))
+    return callbacks
+
+
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Lightning's greetings and its advice on workers, which we choose on purpose."""
-    loud = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.pytorch")]
-    levels = [logger.level for logger in loud]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
-        warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
-        warnings.filterwarnings("ignore", message=".*Be aware that when using `ckpt_path`.*")
-        # Lightning's own use of a torch name that is on its way out.
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-        for logger in loud:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loud, levels, strict=True):
-                logger.setLevel(level)
+def own_randomness(seed: int) -> Iterator[None]:
+    """Random numbers that follow from a seed; the caller's stay as they were."""
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        yield

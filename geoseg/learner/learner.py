@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from typing import Any, Self
 
 import torch
 from torch import nn
-from torch.utils.data import Dataset
 
 from geoseg.classes import ClassMap
 from geoseg.errors import BundleError
 from geoseg.learner.bundle import BundleInfo, load_bundle, save_bundle
-from geoseg.learner.data import Samples, SegmentationData
+from geoseg.learner.bundle.network import check_network, network_name
+from geoseg.learner.bundle.versions import versions_for
+from geoseg.learner.data import SegmentationData
 from geoseg.learner.device import probabilities
-from geoseg.learner.facts import (
-    DataFacts,
-    check_labels,
-    check_scene,
-    facts_of,
-    scaled_statistics,
-)
+from geoseg.learner.facts import DataFacts, check_scene, scaled_statistics
 from geoseg.learner.fingerprint import weights_digest
 from geoseg.learner.fit import train_module
 from geoseg.learner.job import Model
+from geoseg.learner.lrfinder import LrFinding, find_lr
 from geoseg.learner.module import SegmentationModule
+from geoseg.learner.precheck import check_options
 from geoseg.learner.predictor import Predictor
+from geoseg.learner.prepare import build_module, prepare
+from geoseg.learner.samples import Samples
 from geoseg.learner.standardized import with_standardize
 from geoseg.learner.training import Precision, Training
 from geoseg.scene import Scene
+from geoseg.spec import FrozenMap
 
 
 class Learner(Predictor):
@@ -53,9 +54,39 @@ class Learner(Predictor):
         self.classes = classes if isinstance(classes, ClassMap) else ClassMap.of(*classes)
         self.training = training or Training()
         self.data: DataFacts | None = None
+        self.histogram: dict[str, int] | None = None
         self.history: list[dict[str, float]] = []
         self._model = model
         self._module: SegmentationModule | None = None
+
+    @classmethod
+    def of(
+        cls,
+        module: SegmentationModule,
+        data: SegmentationData | None = None,
+        *,
+        training: Training | None = None,
+    ) -> Self:
+        """A learner around a module that a Lightning script has trained, to predict, evaluate and save.
+
+        Args:
+            module: Taken as it is, with its normalisation; not copied.
+            data: What it was trained on: later scenes are compared with its bands and dtype, and a bundle
+                holds them; None: they are not known.
+            training: The sizes of windows and batches, and what else a bundle tells; its network is the
+                module's in any case. None: the defaults.
+        """
+        named = {
+            name: module.hparams[name]
+            for name in ("model", "encoder", "model_options")
+            if "model" in module.hparams
+        }
+        options = (training or Training()).model_copy(update=named)
+        learner = cls(module.classes, options, None if named else module.network)
+        learner._name_custom()
+        learner._module = module
+        learner.data = None if data is None else data.facts()
+        return learner
 
     @property
     def module(self) -> SegmentationModule:
@@ -70,6 +101,15 @@ class Learner(Predictor):
             self._module = self._build(1)  # without statistics one mean serves all channels
         return self._module
 
+    @property
+    def info(self) -> BundleInfo:
+        """What a bundle of this learner says.
+
+        Raises:
+            BundleError: There is no model yet.
+        """
+        return self._info()
+
     def fit(
         self,
         train: Samples,
@@ -77,43 +117,56 @@ class Learner(Predictor):
         *,
         resume: str | None = None,
         folder: str | None = None,
+        augmentation: Callable[..., Any] | None = None,
     ) -> Self:
         """Train on random windows of scenes, and look at others after each epoch.
+
+        With `devices` above 1 each has a process of its own, which imports the script anew: there the call
+        must stand under `if __name__ == "__main__":`.
 
         Args:
             train: Scenes with labels, or a map-style data set with `image`, `mask` and `valid`.
             valid: The same to measure on; None: no measuring.
-            resume: A checkpoint (`last.ckpt`) of an earlier fit to go on from.
-            folder: Where `metrics.csv` and `last.ckpt` are kept; None: nowhere.
+            resume: A checkpoint (`last.ckpt`, `best.ckpt`) of an earlier fit to go on from, with the same
+                scenes and options: the result is that of a fit that was never interrupted.
+            folder: Where `metrics.csv`, `last.ckpt` and `best.ckpt` are kept; None: nowhere.
+            augmentation: A callable in place of the training's augmentation, see
+                `geoseg.learner.augment`; a bundle does not know of it.
 
         Raises:
-            GeosegError: The data do not fit the classes or each other.
+            GeosegError: The data do not fit the classes, each other or the network, there is nothing to
+                learn from, or an option cannot be met; before the first epoch.
         """
-        options = self.training
-        if isinstance(train, Dataset):
-            self.data, channels = None, int(train[0]["image"].shape[0])
-        else:
-            check_labels(train, self.classes)
-            self.data = facts_of(train)
-            if valid is not None and not isinstance(valid, Dataset):
-                check_labels(valid, self.classes)
-                for scene in valid:
-                    check_scene(self.data, scene)
-                    with_standardize(scene, self.data.standardize)  # raises where it cannot be
-            channels = len(self.data.band_names)
-        self._module = self._build(channels)
-        data = SegmentationData(
-            train,
-            valid,
-            size=options.size,
-            length=options.length,
-            batch_size=options.batch_size,
-            seed=options.seed,
-            workers=options.workers,
-            order=options.order,
+        self._name_custom()
+        check_options(self.training, folder=folder, resume=resume, measure=valid is not None)
+        ready = prepare(
+            self.classes, self.training, train, valid, model=self._model, augmentation=augmentation
         )
-        self.history = train_module(self._module, data, options, folder=folder, resume=resume)
+        self.data, self.histogram, self._module = ready.facts, ready.histogram, ready.module
+        self.history = train_module(
+            ready.module, ready.data, self.training, folder=folder, resume=resume
+        )
         return self
+
+    def find_lr(
+        self, train: Samples, *, least: float = 1e-6, most: float = 1.0, steps: int = 100
+    ) -> LrFinding:
+        """Look for a learning rate by a range test on a copy of the model; nothing here changes.
+
+        Take it up with `Training(lr=learner.find_lr(scenes).lr, ...)`.
+
+        Args:
+            train: As in `fit`.
+            least: The first rate.
+            most: The last rate.
+            steps: How many batches are looked at, at most.
+
+        Raises:
+            GeosegError: As in `fit`; or the loss falls at no rate.
+        """
+        self._name_custom()
+        ready = prepare(self.classes, self.training, train, model=deepcopy(self._model))
+        return find_lr(ready.module, ready.data, least=least, most=most, steps=steps)
 
     def _as_read(self, scene: Scene) -> Scene:
         if self.data is None:
@@ -125,7 +178,12 @@ class Learner(Predictor):
         return probabilities(self.module.to(device).eval(), device, precision)
 
     def save(self, uri: str) -> None:
-        """Write a bundle: weights, classes, training, bands, dtype, statistics and resolution."""
+        """Write a bundle: weights, classes, training and its history, bands, dtype, statistics, resolution.
+
+        Raises:
+            BundleError: There is no model yet, or its state holds more than tensors.
+            StoreError: The place cannot be written.
+        """
         save_bundle(uri, self._info(), self.module.state_dict())
 
     @classmethod
@@ -137,16 +195,18 @@ class Learner(Predictor):
             model: The network, where it was one of your own: a bundle holds no code.
 
         Raises:
-            BundleError: It is no bundle, or its weights do not fit the network.
+            BundleError: It is no bundle, its weights do not fit the network, or are of a network of your
+                own that is not given.
+
+        Warns:
+            UserWarning: The network's class has another name than the one that was saved.
         """
         info, weights = load_bundle(uri)
-        if info.training.model == "custom" and model is None:
-            raise BundleError(
-                f"{uri}: holds the weights of a network that was given in Python; pass it: "
-                "Learner.load(uri, model=MyNetwork())"
-            )
+        check_network(uri, info, model)
         learner = cls(info.classes, info.training, model)
         learner.data = info.data
+        learner.histogram = None if info.histogram is None else dict(info.histogram)
+        learner.history = info.epochs
         learner._module = learner._build(info.in_channels)
         try:
             learner._module.load_state_dict(weights)
@@ -158,37 +218,37 @@ class Learner(Predictor):
         return learner
 
     def _info(self) -> BundleInfo:
+        channels = len(
+            self.module.mean
+        )  # a network of one's own is named in `training` when it is built
         return BundleInfo(
             classes=self.classes,
             training=self.training,
-            in_channels=len(self.module.mean),
+            in_channels=channels,
             data=self.data,
+            network=None if self._model is None else network_name(self._model),
+            histogram=None if self.histogram is None else FrozenMap(self.histogram),
+            versions=versions_for(self.training.model),
+            history=tuple(FrozenMap(row) for row in self.history),
         )
 
     def _digest(self) -> str:
         """What tells this model from others: its weights, its facts and the class of its network."""
-        network = type(self._model).__qualname__
-        return weights_digest(self.module.state_dict(), f"{network}\n{self._info().to_yaml()}")
+        network, channels = type(self._model).__qualname__, len(self.module.mean)
+        info = BundleInfo(
+            classes=self.classes, training=self.training, in_channels=channels, data=self.data
+        )
+        return weights_digest(self.module.state_dict(), f"{network}\n{info.to_yaml()}")
 
     def _build(self, channels: int) -> SegmentationModule:
+        """A module without pretrained weights, for weights that are known or a network that has some."""
+        self._name_custom()
+        statistics = None if self.data is None else scaled_statistics(self.data)
+        return build_module(
+            self.classes, self.training, channels, model=self._model, statistics=statistics
+        )
+
+    def _name_custom(self) -> None:
+        """What a bundle says of a network of one's own."""
         if self._model is not None:
-            self.training = self.training.model_copy(update={"model": "custom"})
-        options = self.training
-        mean, std = (None, None) if self.data is None else scaled_statistics(self.data)
-        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
-            torch.manual_seed(options.seed)
-            return SegmentationModule(
-                self.classes,
-                channels,
-                model=options.model if self._model is None else self._model,
-                model_options=options.model_options,
-                loss=options.loss,
-                optimizer=options.optimizer,
-                schedule=options.schedule,
-                lr=options.lr,
-                weight_decay=options.weight_decay,
-                augmentation=options.augmentation,
-                seed=options.seed,
-                mean=mean,
-                std=std,
-            )
+            self.training = self.training.model_copy(update={"model": "custom", "encoder": None})

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import Dataset
 
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError, LabelError
-from geoseg.labels.metrics import mean_iou
+from geoseg.labels import metrics
 from geoseg.learner import augment, losses, models
+from geoseg.learner.choices import chosen
+from geoseg.learner.classweights import class_weights as weights_by
+from geoseg.learner.counting import Counts, count_labels
 from geoseg.learner.data import SegmentationData
-from geoseg.learner.facts import scaled_statistics
-from geoseg.learner.standardized import told
-from geoseg.sources.transforms.scaling import Standardize
+from geoseg.learner.optimizers import (
+    MONITORED,
+    OPTIMIZERS,
+    SCHEDULES,
+    build_optimizer,
+    build_schedule,
+)
+from geoseg.learner.plainly import class_map_of, class_weights_of, kept_augmentation
+from geoseg.learner.scaled import per_channel, scaled_to_unit
+from geoseg.learner.seeds import seed_of
+from geoseg.learner.trainedon import TrainedOnScenes
 
 _IGNORED = 255
 """Channel of pixels that are not labelled."""
@@ -27,7 +37,7 @@ _UNKNOWN = -1
 """Channel of ids that no class has."""
 
 
-class SegmentationModule(pl.LightningModule):
+class SegmentationModule(TrainedOnScenes):
     """A segmentation network that takes images as data sets give them.
 
     The constructor takes plain values, so that the module works in a Lightning script by itself.
@@ -43,23 +53,24 @@ class SegmentationModule(pl.LightningModule):
     """(256,) the channel of each class id; 255 of `ignore_id`, -1 of all others."""
     confusion: Tensor
     """(class, class) pixels of the running validation; rows are the truth."""
-    standardize: Standardize | None
-    """What the images of the training scenes ended with, so that no mean and deviation are taken here;
-    kept in checkpoints."""
 
     def __init__(
         self,
-        classes: ClassMap | Sequence[str] | Mapping[str, Any],
+        classes: Sequence[str] | Mapping[str, Any] | ClassMap,
         in_channels: int = 3,
         *,
         model: str | nn.Module = "unet",
-        model_options: Mapping[str, int] | None = None,
+        encoder: str | None = None,
+        weights: str | None = None,
+        model_options: Mapping[str, int | float | str | bool] | None = None,
         loss: str = "cross_entropy",
+        loss_options: Mapping[str, int | float | str | bool] | None = None,
+        class_weights: str | Sequence[float] = "none",
         optimizer: str = "adamw",
         schedule: str = "onecycle",
         lr: float = 3e-3,
         weight_decay: float = 1e-2,
-        augmentation: str = "d4",
+        augmentation: str | Sequence[Any] | Callable[..., Any] = "d4",
         seed: int = 0,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
@@ -72,49 +83,69 @@ class SegmentationModule(pl.LightningModule):
             in_channels: Channels of the image.
             model: A network by name, or a module from (batch, channel, height, width) to logits
                 (batch, class, height, width).
+            encoder: The encoder of a network by name, where that names only the architecture.
+            weights: What the encoder begins with: None for random numbers, "imagenet", or a file.
             model_options: Options of a network by name.
             loss: See `geoseg.learner.losses`.
+            loss_options: Options of the loss.
+            class_weights: A rule of `geoseg.learner.classweights` that looks at the labels of a
+                SegmentationData when a training begins, or one number a class.
             optimizer: "adamw" or "sgd".
-            schedule: "onecycle", "cosine" or "constant", over all steps.
+            schedule: "onecycle" or "cosine", over all steps; "plateau", by the validation's mean IoU;
+                or "constant".
             lr: The (highest) learning rate.
             weight_decay: Of the optimizer.
-            augmentation: See `geoseg.learner.augment`.
+            augmentation: Text, a list of Augments (or of their fields), or a callable; see
+                `geoseg.learner.augment`.
             seed: The augmentation follows from it, the epoch and the batch.
             mean: One number a channel, in the units of scaled images; None: measured on the scenes of
                 a SegmentationData when a training begins, else 0.
             std: One number a channel, above 0; None: the same way, else 1.
         """
         super().__init__()
-        self.classes = _class_map(classes)
+        self.classes = class_map_of(classes)
         self.save_hyperparameters(
             {
                 "classes": self.classes.model_dump(mode="json"),
                 "in_channels": in_channels,
+                "encoder": encoder,
+                # Not `weights`: what a checkpoint brings back comes in their place.
                 "model_options": dict(model_options or {}),
                 "loss": loss,
+                "loss_options": dict(loss_options or {}),
+                "class_weights": class_weights
+                if isinstance(class_weights, str)
+                else list(class_weights),
                 "optimizer": optimizer,
                 "schedule": schedule,
                 "lr": lr,
                 "weight_decay": weight_decay,
-                "augmentation": augmentation,
                 "seed": seed,
                 **({"model": model} if isinstance(model, str) else {}),
+                **kept_augmentation(augmentation),
             },
             logger=False,
         )
         self._measured = mean is not None or std is not None
-        self.standardize = None
-        self._knows_scenes = False
         if isinstance(model, str):
-            model = models.build(model, in_channels, len(self.classes), **(model_options or {}))
+            model = models.build(
+                model,
+                in_channels,
+                len(self.classes),
+                encoder=encoder,
+                weights=weights,
+                **(model_options or {}),
+            )
         self.network = model
-        self.loss = losses.build(loss, ignore_index=_IGNORED)
+        self.class_weights = class_weights_of(class_weights, len(self.classes))
+        self._build_loss()
         self.augmentation = augment.build(augmentation)
-        self.optimizer_name = _one_of("optimizer", optimizer, ("adamw", "sgd"))
-        self.schedule = _one_of("schedule", schedule, ("onecycle", "cosine", "constant"))
+        chosen("optimizer", optimizer, OPTIMIZERS)
+        chosen("schedule", schedule, SCHEDULES)
+        self.optimizer_name, self.schedule = optimizer, schedule
         self.lr, self.weight_decay, self.seed = lr, weight_decay, seed
-        self.register_buffer("mean", _per_channel(mean, in_channels, 0.0))
-        self.register_buffer("std", _per_channel(std, in_channels, 1.0))
+        self.register_buffer("mean", per_channel(mean, in_channels, 0.0))
+        self.register_buffer("std", per_channel(std, in_channels, 1.0))
         channels = torch.from_numpy(self.classes.channel_table()).long()
         channels[channels == _IGNORED] = _UNKNOWN
         channels[self.classes.ignore_id] = _IGNORED
@@ -135,36 +166,41 @@ class SegmentationModule(pl.LightningModule):
             return
         if stage == "fit":
             data.check(self.classes)
-            self._knows_scenes = False  # of an earlier training
+            self.forget_scenes()  # of an earlier training
         if not isinstance(data.train, Dataset):
-            self._take_standardize(data.standardize)
+            self.take_standardize(data.standardize, normalizes=self._normalizes)
         if stage != "fit":
             return
-        if self._measured or (facts := data.facts()) is None:
+        if self.unweighed is not None:
+            self.weigh(count_labels(data.train, self.classes, exact=True).counts)
+        if self._measured:
             return
-        mean, std = scaled_statistics(facts)
-        self.mean.copy_(_per_channel(mean, len(self.mean), 0.0))
-        self.std.copy_(_per_channel(std, len(self.std), 1.0))
+        mean, std = data.statistics()
+        self.mean.copy_(per_channel(mean, len(self.mean), 0.0))
+        self.std.copy_(per_channel(std, len(self.std), 1.0))
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the images of the training scenes end with."""
-        if self._knows_scenes:
-            kept = None if self.standardize is None else self.standardize.model_dump(mode="json")
-            checkpoint["geoseg_standardize"] = kept
+    @property
+    def _normalizes(self) -> bool:
+        """Whether it was given a mean and deviation that change something."""
+        return self._measured and not bool((self.mean == 0).all() and (self.std == 1).all())
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take that up again.
+    @property
+    def unweighed(self) -> str | None:
+        """The rule of class weights that still waits for the labels of a training; else None."""
+        return self.class_weights if isinstance(self.class_weights, str) else None
 
-        Raises:
-            ConfigError: A training is to go on with scenes that end with another Standardize.
+    def weigh(self, counts: Counts) -> None:
+        """Let a rule of class weights look at the labels; numbers stay as they are.
+
+        Args:
+            counts: (scene or item, class) labelled pixels.
         """
-        if "geoseg_standardize" not in checkpoint:
+        if self.unweighed is None:
             return
-        kept = checkpoint["geoseg_standardize"]
-        found = None if kept is None else Standardize.model_validate(kept)
-        if self._knows_scenes:
-            _refuse_other(trained=found, given=self.standardize)
-        self.standardize, self._knows_scenes = found, True
+        rule: Any = self.unweighed
+        self.class_weights = weights_by(rule, counts)
+        self.hparams["class_weights"] = list(self.class_weights)
+        self._build_loss()
 
     def forward(self, image: Tensor, valid: Tensor | None = None) -> Tensor:
         """Logits of a batch.
@@ -186,15 +222,60 @@ class SegmentationModule(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """The loss of one batch."""
-        generator = torch.Generator().manual_seed(
-            _seed_of(self.seed, self.current_epoch, batch_idx, self.global_rank)
-        )
-        batch = {**batch, "image": self.normalized(batch["image"], batch["valid"])}
-        batch = self.augmentation(batch, generator)
-        logits = self._logits(batch["image"])
-        loss = self.loss(logits, self._target(batch["mask"]), batch["valid"])
-        self._log_mean("train_loss", loss, len(logits))
+        place = (self.current_epoch, batch_idx, self.global_rank)
+        loss = self.loss_of(batch, seed=seed_of(self.seed, *place))
+        self._log_mean("train_loss", loss, len(batch["image"]))
         return loss
+
+    def loss_of(self, batch: dict[str, Any], *, seed: int) -> Tensor:
+        """The loss of a training batch, augmented.
+
+        Args:
+            batch: `image`, `mask` and `valid`, on the module's device.
+            seed: The augmentation follows from it.
+        """
+        batch = {**batch, "image": self.normalized(batch["image"], batch["valid"])}
+        batch = self.augmentation(batch, torch.Generator().manual_seed(seed))
+        logits = self._logits(batch["image"])
+        return self.loss(logits, self._target(batch["mask"]), batch["valid"])
+
+    def kept(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        """(batch, height, width): which pixels of a batch are valid and labelled, and all their channels."""
+        target = self._target(batch["mask"])
+        return batch["valid"] & (target != _IGNORED), target
+
+    def confusion_of(self, logits: Tensor, batch: dict[str, Any]) -> Tensor:
+        """(class, class) pixels of a batch; rows are the truth."""
+        kept, target = self.kept(batch)
+        pairs = target[kept] * len(self.classes) + logits.argmax(dim=1)[kept]
+        return torch.bincount(pairs, minlength=self.confusion.numel()).view_as(self.confusion)
+
+    def on_train_start(self) -> None:
+        """See that class weights are known.
+
+        Raises:
+            ConfigError: They go by a rule, and there is no SegmentationData to look at.
+        """
+        if self.unweighed is not None:
+            raise ConfigError(
+                f"class_weights {self.unweighed!r} looks at the labels of a SegmentationData, but the "
+                "Trainer has none; pass one number a class, or call module.weigh(counts) before"
+            )
+
+    def on_train_epoch_start(self) -> None:
+        """Log the learning rate with which the epoch begins."""
+        self._log_or_nan("lr", float(self.trainer.optimizers[0].param_groups[0]["lr"]))
+
+    def on_train_epoch_end(self) -> None:
+        """Let "plateau" look at the epoch: here, so that a checkpoint of the epoch knows it."""
+        for config in self.trainer.lr_scheduler_configs:
+            if isinstance(config.scheduler, ReduceLROnPlateau):
+                config.scheduler.step(float(self.trainer.callback_metrics.get(MONITORED, "nan")))
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Lightning's own step comes after the checkpoint, too late for "plateau"."""
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            super().lr_scheduler_step(scheduler, metric)
 
     def on_validation_epoch_start(self) -> None:
         """Start a new confusion matrix."""
@@ -203,33 +284,22 @@ class SegmentationModule(pl.LightningModule):
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:  # noqa: ARG002
         """Add a batch to the confusion matrix, and log its loss."""
         logits = self(batch["image"], batch["valid"])
-        target = self._target(batch["mask"])
-        loss = self.loss(logits, target, batch["valid"])
+        loss = self.loss(logits, self._target(batch["mask"]), batch["valid"])
         self._log_mean("valid_loss", loss, len(logits))
-        kept = batch["valid"] & (target != _IGNORED)
-        pairs = target[kept] * len(self.classes) + logits.argmax(dim=1)[kept]
-        counts = torch.bincount(pairs, minlength=self.confusion.numel())
-        self.confusion += counts.view_as(self.confusion)
+        self.confusion += self.confusion_of(logits, batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the mean IoU of all pixels of all batches and ranks together."""
+        """Log the IoU of each class, and their mean, of all pixels of all batches and ranks together.
+
+        A class that occurs neither in the labels nor in the prediction has none: NaN.
+        """
         confusion = self.confusion.clone()
         if self.trainer.world_size > 1:
             dist.all_reduce(confusion)
-        iou = mean_iou(confusion.cpu().numpy())
-        self.log("valid_mean_iou", float("nan") if iou is None else iou, sync_dist=True)
-
-    def _take_standardize(self, given: Standardize | None) -> None:
-        """See that scenes end with what the module was trained with; where it does not know, learn it."""
-        if self._knows_scenes:
-            _refuse_other(trained=self.standardize, given=given)
-        unchanged = bool((self.mean == 0).all() and (self.std == 1).all())
-        if given is not None and self._measured and not unchanged:
-            raise ConfigError(
-                "the images of the scenes end with a Standardize, and the module has a mean and std of "
-                "its own, which would do it twice; leave out one of the two"
-            )
-        self.standardize, self._knows_scenes = given, True
+        of_classes = metrics.iou(confusion.cpu().numpy())
+        self._log_or_nan(MONITORED, metrics.mean(of_classes))
+        for name, iou in zip(self.classes.names, of_classes, strict=True):
+            self._log_or_nan(f"valid_iou_{name}", iou)
 
     def _logits(self, normal: Tensor) -> Tensor:
         """What the network makes of normalised images, seen to have the right shape."""
@@ -258,70 +328,26 @@ class SegmentationModule(pl.LightningModule):
         """Log the mean of an epoch over all batches and ranks."""
         self.log(name, value, on_step=False, on_epoch=True, batch_size=count, sync_dist=True)
 
+    def _log_or_nan(self, name: str, value: float | None) -> None:
+        """Log what all ranks know alike."""
+        value = float("nan") if value is None else value
+        self.log(name, value, sync_dist=self.trainer.world_size > 1)
+
+    def _build_loss(self) -> None:
+        weights = None if isinstance(self.class_weights, str) else self.class_weights
+        self.loss = losses.build(
+            self.hparams["loss"],
+            ignore_index=_IGNORED,
+            class_weights=weights,
+            **self.hparams["loss_options"],
+        )
+
     def configure_optimizers(self) -> Any:
         """The optimizer, with its schedule over all steps of the training."""
         parameters = [p for p in self.parameters() if p.requires_grad]
-        if self.optimizer_name == "adamw":
-            optimizer: torch.optim.Optimizer = torch.optim.AdamW(
-                parameters, lr=self.lr, weight_decay=self.weight_decay
-            )
-        else:
-            optimizer = torch.optim.SGD(
-                parameters, lr=self.lr, momentum=0.9, weight_decay=self.weight_decay
-            )
-        if self.schedule == "constant":
-            return optimizer
-        steps = int(self.trainer.estimated_stepping_batches)
-        if self.schedule == "cosine":
-            schedule: Any = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        else:
-            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.lr, max(steps, 2))
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
-
-
-def _refuse_other(*, trained: Standardize | None, given: Standardize | None) -> None:
-    if trained != given:
-        raise ConfigError(
-            f"the module was trained on images that end with {told(trained)}, but these end with "
-            f"{told(given)}; use the same `transforms`"
+        optimizer = build_optimizer(
+            self.optimizer_name, parameters, lr=self.lr, weight_decay=self.weight_decay
         )
-
-
-def _class_map(classes: ClassMap | Sequence[str] | Mapping[str, Any]) -> ClassMap:
-    if isinstance(classes, ClassMap):
-        return classes
-    if isinstance(classes, Mapping):
-        return ClassMap.model_validate(dict(classes))
-    return ClassMap.of(*classes)
-
-
-def scaled_to_unit(image: Tensor) -> Tensor:
-    """Float images: unsigned integers scaled to [0, 1], other dtypes cast."""
-    if image.is_floating_point():
-        return image.float()
-    limits = torch.iinfo(image.dtype)
-    scaled = image.float()
-    return scaled / limits.max if limits.min == 0 else scaled
-
-
-def _per_channel(values: Sequence[float] | None, channels: int, default: float) -> Tensor:
-    """(channel, 1, 1) float32."""
-    if values is None:
-        values = [default] * channels
-    if len(values) != channels:
-        raise ConfigError(f"{len(values)} statistics for {channels} channels; pass one for each")
-    return torch.tensor([float(value) for value in values]).view(-1, 1, 1)
-
-
-def _one_of(what: str, value: str, known: tuple[str, ...]) -> str:
-    if value not in known:
-        raise ConfigError(f"there is no {what} {value!r}; known: {', '.join(known)}")
-    return value
-
-
-def _seed_of(*numbers: int) -> int:
-    """One seed of several numbers, none of which may be lost in a sum."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = build_schedule(self.schedule, optimizer, lr=self.lr, steps=steps)
+        return optimizer if schedule is None else {"optimizer": optimizer, "lr_scheduler": schedule}

@@ -53,6 +53,19 @@ class Predictor(ABC):
     def _digest(self) -> str:
         """What tells this model from all others."""
 
+    def _device(self, name: str | None) -> torch.device:
+        """Where it computes; see `chosen_device`."""
+        return chosen_device(name)
+
+    def _precision(self, device: torch.device) -> Precision:
+        """Number format where nobody says."""
+        return self.training.precision if device.type == "cuda" else "32"
+
+    @property
+    def _size(self) -> Size:
+        """Pixels of a window where nobody says."""
+        return self.training.size
+
     def evaluate(
         self,
         scenes: Sequence[Scene],
@@ -206,7 +219,7 @@ class Predictor(ABC):
         if options.resolution == "trained":
             scene = at_resolution(scene, None if self.data is None else self.data.resolution_m)
         scene = self._as_read(scene)
-        device = chosen_device(options.device)
+        device = self._device(options.device)
         precision = options.precision or (
             self.training.precision if device.type == "cuda" else "32"
         )
@@ -214,7 +227,7 @@ class Predictor(ABC):
             self._model_on(device, precision),
             scene,
             self.classes,
-            size=self.training.size if options.size is None else options.size,
+            size=self._size if options.size is None else options.size,
             stride=options.stride,
             blend=options.blend,
             batch_size=options.batch_size or self.training.batch_size,

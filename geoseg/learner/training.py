@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from geoseg.errors import ConfigError
 from geoseg.labels.blend import Blend
+from geoseg.learner import lossnames
+from geoseg.learner.augments import AugmentField, named
+from geoseg.learner.classweights import ClassWeights
+from geoseg.learner.modelnames import model_parts
+from geoseg.sampling import Sampling
 from geoseg.spec import FrozenMap, Spec
 
 Pixels = Annotated[int, Field(ge=1)]
@@ -19,66 +24,95 @@ TTA = Literal["flips", "d4"]
 both; "d4" are 8, these and the same transposed."""
 
 
-MODELS = ("custom", "unet")
-"""Networks that a training can name; "custom" is a module given in Python."""
-LOSSES = ("cross_entropy", "dice")
-"""Losses that a training can name, or add up with a plus sign between."""
-
-
 class Training(Spec):
     """Options of training."""
 
     model: str = "unet"
-    """A network by name, see `geoseg.learner.models`; "custom" for a module given in Python."""
-    model_options: FrozenMap[str, int] = FrozenMap()
+    """A network by name: "unet" is the built-in one; "unet/resnet34" an architecture of
+    segmentation-models-pytorch with one of its encoders; "custom" a module given in Python."""
+    encoder: str | None = None
+    """The encoder, where `model` names only the architecture: "deeplabv3plus" and "resnet50"."""
+    weights: str | None = None
+    """What the encoder begins with: None for random numbers, "imagenet", or a local .safetensors or .pth
+    file."""
+    model_options: FrozenMap[str, int | float | str | bool] = FrozenMap()
     """Options of the network, such as `width` and `depth` of "unet"."""
+    freeze_epochs: Annotated[int, Field(ge=0)] = 0
+    """Epochs at the beginning in which the encoder stays as it is, with its batch statistics."""
     loss: str = "cross_entropy"
     """A loss by name, see `geoseg.learner.losses`; "cross_entropy+dice" is their sum."""
+    loss_options: FrozenMap[str, int | float | str | bool] = FrozenMap()
+    """Options of the loss, such as `gamma` of "focal"."""
+    class_weights: ClassWeights | tuple[Annotated[float, Field(ge=0)], ...] = "none"
+    """How classes weigh in cross entropy and focal loss: a rule that looks at how often they occur in the
+    training scenes, or one number a class."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """AdamW, or stochastic gradient descent with a momentum of 0.9."""
-    schedule: Literal["onecycle", "cosine", "constant"] = "onecycle"
-    """How the learning rate goes over all steps of the training."""
+    schedule: Literal["onecycle", "cosine", "plateau", "constant"] = "onecycle"
+    """How the learning rate goes over the training; "plateau" divides it by 10 where the mean IoU of the
+    validation does not rise."""
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3e-3
     """The (highest) learning rate."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     """Of the optimizer."""
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    """Batches whose gradients are added up for one step."""
+    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """The largest norm of all gradients together; longer ones are shortened."""
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay a step of a running mean of the weights, which then is the model; 0.999 is usual."""
     epochs: Annotated[int, Field(ge=1)] = 10
     """Times that `length` windows are drawn."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """Epochs without a better mean IoU of the validation after which training ends early."""
+    select: Literal["last", "best"] = "last"
+    """Which weights the training leaves: of its last epoch, or of that with the best mean IoU of the
+    validation."""
     size: PixelSize = 256
     """Pixels of a training window, one number or (height, width)."""
     length: Annotated[int, Field(ge=1)] = 256
     """Windows in an epoch."""
     batch_size: Annotated[int, Field(ge=1)] = 8
     """Windows in a step."""
+    sampling: Sampling = Sampling()
+    """Which windows are drawn."""
     precision: Precision = "32"
     """Number format of the arithmetic; the mixed ones are for GPUs."""
-    augmentation: Literal["none", "d4", "d4+light"] = "d4"
-    """Changes to training windows, see `geoseg.learner.augment`."""
+    augmentation: str | tuple[AugmentField, ...] = "d4"
+    """Changes to training windows: names with a plus sign between, or a list of them with their options;
+    see `geoseg.learner.augment`."""
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
     """Weights, windows and augmentation follow from it."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that read windows; 0 reads in this one."""
+    devices: Annotated[int, Field(ge=1)] = 1
+    """GPUs, or processes on the CPU, that share each epoch (DDP)."""
+    logger: Literal["csv", "tensorboard", "mlflow", "wandb"] = "csv"
+    """Where the numbers of each epoch go, beside `metrics.csv`, which is always written."""
     order: Literal["auto", "block", "uniform"] = "auto"
     """How training windows follow one another, see RandomWindowGeoDataset; "auto" hangs on whether the
     scenes fit the cache of this machine."""
 
-    @field_validator("model")
-    @classmethod
-    def _known_model(cls, name: str) -> str:
-        if name not in MODELS:
-            raise ValueError(f"there is no model {name!r}; known: {', '.join(MODELS)}")
-        return name
-
     @field_validator("loss")
     @classmethod
     def _known_losses(cls, names: str) -> str:
-        for name in names.split("+"):
-            if name.strip() not in LOSSES:
-                raise ValueError(
-                    f"there is no loss {name.strip()!r}; known: {', '.join(LOSSES)}, and sums such as "
-                    "'cross_entropy+dice'"
-                )
+        lossnames.terms(names)
         return names
+
+    @field_validator("augmentation")
+    @classmethod
+    def _known_augments(
+        cls, value: str | tuple[AugmentField, ...]
+    ) -> str | tuple[AugmentField, ...]:
+        if isinstance(value, str):
+            named(value)
+        return value
+
+    @model_validator(mode="after")
+    def _options_belong(self) -> Self:
+        model_parts(self.model, encoder=self.encoder)
+        lossnames.check_options(self.loss, self.loss_options)
+        return self
 
 
 class Prediction(Spec):

@@ -54,6 +54,21 @@ def test_check_prints_what_it_found_and_writes_nothing(geoseg, experiment, tmp_p
     assert [p.name for p in tmp_path.iterdir()] == ["exp.yaml"]
 
 
+def test_check_can_see_whether_the_model_learns_one_batch(geoseg, experiment, tmp_path):
+    text = TEXT.replace("epochs: 2", "lr: 0.05, epochs: 2")
+    found = geoseg("check", experiment(text), "--overfit")
+    assert (found.code, found.err) == (0, "")
+    assert "overfit: the model learns one batch (dark, light): mean IoU" in found.out
+    assert found.out.endswith("exp.yaml: ready, 2 scenes\n")
+    deaf = TEXT.replace("epochs: 2", "lr: 1.0e-9, epochs: 2")
+    found = geoseg("check", experiment(deaf), "--overfit")
+    assert found.code == 1
+    assert "overfit: the model does not learn one batch" in found.out
+    assert "error: a model that cannot learn one batch" in found.err
+    assert "ready" not in found.out
+    assert [p.name for p in tmp_path.iterdir()] == ["exp.yaml"]
+
+
 def test_train_prints_the_scores_and_where_the_files_are(geoseg, experiment, tmp_path):
     found = geoseg("train", experiment())
     assert (found.code, found.err) == (0, "")

@@ -6,6 +6,7 @@ import torch
 
 from geoseg.errors import ConfigError
 from geoseg.learner import augment
+from tests.learner.chips import random_batch
 
 
 def make_batch(count=40, height=5, width=5, channels=2):
@@ -143,10 +144,17 @@ def test_d4_takes_integers_and_light_refuses_them():
     batch = make_batch()
     batch["image"] = batch["image"].to(torch.uint8)
     assert augment.build("d4")(batch, generator())["image"].dtype == torch.uint8
-    with pytest.raises(ConfigError, match=r"needs float images, got torch.uint8"):
-        augment.build("d4+light")(batch, generator())
+    for change in (augment.build("d4+light"), augment.light):
+        with pytest.raises(ConfigError, match=r"'light' needs float images, got torch.uint8"):
+            change(batch, generator())
 
 
-def test_an_unknown_augmentation_lists_the_known_ones():
-    with pytest.raises(ConfigError, match=r"no augmentation 'd5'; known: d4, d4\+light, none"):
-        augment.build("d5")
+@pytest.mark.parametrize("dtype", [torch.uint16, torch.int64, torch.float64], ids=str)
+def test_d4_keeps_any_dtype(dtype):
+    batch = random_batch(20, 13, 4, 4, dtype=dtype)
+    moved = augment.build("d4")(batch, generator())
+    for before, after in zip(batch["image"].numpy(), moved["image"].numpy(), strict=True):
+        moves = [np.rot90(before, k, axes=(1, 2)) for k in range(4)]
+        moves += [np.flip(move, axis=2) for move in moves]
+        assert sum(np.array_equal(move, after) for move in moves) == 1
+    assert moved["image"].dtype == dtype

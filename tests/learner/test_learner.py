@@ -17,12 +17,14 @@ from safetensors.numpy import load as load_safetensors
 from torch import nn
 from torch.utils.data import Dataset
 
+from geoseg import yamltext
 from geoseg.classes import ClassMap
 from geoseg.errors import BundleError, ConfigError, LabelError, SceneError
 from geoseg.grid import Grid
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.labels.sources import RasterLabels
 from geoseg.learner import Learner, Training
+from geoseg.learner.bundle import load_bundle
 from geoseg.scene import Scene
 from geoseg.sources.array import ArraySource
 from geoseg.sources.geotiff import GeoTIFFSource
@@ -201,7 +203,9 @@ def test_a_bundle_is_a_zip_of_safetensors_and_yaml_with_the_same_bytes_each_time
     fitted.save(str(two))
     assert one.read_bytes() == two.read_bytes()
     with zipfile.ZipFile(one) as file:
-        assert sorted(file.namelist()) == ["geoseg.yaml", "model.safetensors"]
+        assert sorted(file.namelist()) == [
+            "geoseg.yaml", "history.json", "manifest.json", "mlm.json", "model.safetensors",
+        ]  # fmt: skip
         weights = load_safetensors(file.read("model.safetensors"))
         text = file.read("geoseg.yaml").decode()
     assert {"mean", "std"} < set(weights)
@@ -282,7 +286,7 @@ def test_a_bundle_of_ones_own_module_asks_for_it(tmp_path):
 
     learner = Learner(CLASSES, SMALL, model=network()).fit([made_scene(0)])
     learner.save(uri)
-    with pytest.raises(BundleError, match="model=MyNetwork"):
+    with pytest.raises(BundleError, match=r"model=Conv2d\("):
         Learner.load(uri)
     again = Learner.load(uri, model=network())
     scene = made_scene(1)
@@ -361,6 +365,7 @@ def test_windows_differ_from_epoch_to_epoch(monkeypatch):
 _INTERRUPTED = """
 import signal, sys, time
 import torch
+from geoseg import yamltext
 from geoseg.classes import ClassMap
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.learner.predict import predict
@@ -528,3 +533,45 @@ def test_pixels_that_are_no_numbers_are_refused():
     scene = Scene(id="a", image=ArraySource(data=np.ones((1, 9, 9), np.complex64)))
     with pytest.raises(SceneError, match="complex64"):
         Learner(CLASSES, SMALL, model=Threshold()).predict(scene)
+
+
+def test_a_bundle_keeps_history_histogram_and_versions(fitted, tmp_path):
+    uri = str(tmp_path / "a.zip")
+    fitted.save(uri)
+    again = Learner.load(uri)
+    assert again.history == fitted.history
+    assert again.histogram == fitted.histogram
+    again.save(str(tmp_path / "b.zip"))
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    info, _ = load_bundle(uri)
+    assert info.network is None
+    assert {"geoseg", "torch", "python"} <= {*info.versions}
+
+
+def test_another_class_of_network_is_told_where_its_weights_fit(tmp_path):
+    class Mine(nn.Conv2d):
+        pass
+
+    uri = str(tmp_path / "own.zip")
+    learner = Learner(CLASSES, SMALL, model=Mine(2, 2, 1))
+    learner.save(uri)
+    with pytest.raises(BundleError, match=r"Mine; pass it: Learner\.load\(uri, model=Mine\("):
+        Learner.load(uri)
+    Learner.load(uri, model=Mine(2, 2, 1))
+    with pytest.warns(UserWarning, match=r"Mine, but torch\S*Conv2d is given"):
+        Learner.load(uri, model=nn.Conv2d(2, 2, 1))
+
+
+def test_a_bundle_of_the_first_format_predicts_the_same(fitted, tmp_path):
+    uri = tmp_path / "a.zip"
+    fitted.save(str(uri))
+    with zipfile.ZipFile(uri) as file:
+        tensors, text = file.read("model.safetensors"), file.read("geoseg.yaml").decode()
+    old = yamltext.load(text) | {"format": "geoseg-bundle/1"}
+    kept = ("format", "classes", "training", "in_channels", "data")
+    with zipfile.ZipFile(uri, "w") as file:
+        file.writestr("model.safetensors", tensors)
+        file.writestr("geoseg.yaml", yamltext.dump({key: old[key] for key in kept}))
+    again, scene = Learner.load(str(uri)), made_scene(7, labels=False)
+    assert np.array_equal(again.predict(scene).to_array(), fitted.predict(scene).to_array())
+    assert (again.history, again.histogram) == ([], None)

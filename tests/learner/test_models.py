@@ -88,7 +88,7 @@ def test_width_and_depth_change_the_size_of_the_network():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(ConfigError, match=r"no model 'unett'; known: unet; did you mean 'unet'"):
+    with pytest.raises(ConfigError, match=r"no model 'unett'; known: .*; did you mean 'unet'"):
         models.build("unett", 3, 2)
 
 

@@ -18,6 +18,7 @@ from geoseg.sources.cache import stamp
 from geoseg.sources.files.nodata import nodata_in
 from geoseg.sources.files.remote import apart
 from geoseg.sources.files.tiffreader import read_tiff
+from geoseg.sources.files.wholepng import refuse_cut_png
 from geoseg.sources.handles import GDAL_ERRORS, open_raster
 from geoseg.window import Window
 
@@ -94,6 +95,8 @@ def _describe_open(
     uri: str, dataset: Any, *, wanted: tuple[int | str, ...] | None, given: float | None
 ) -> tuple[Grid, RasterFile, tuple[str, ...], np.dtype[Any]]:
     _check_parts(uri, dataset)
+    if dataset.driver == "PNG":
+        refuse_cut_png(uri)
     check_placed(uri, dataset)
     names = tuple(text or str(i) for i, text in enumerate(dataset.descriptions, start=1))
     bands = _choose_bands(uri, dataset.descriptions, wanted, alphas=alphas_of(dataset))

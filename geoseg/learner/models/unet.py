@@ -1,38 +1,14 @@
-"""Networks by name."""
+"""The built-in U-Net, which needs torch only."""
 
 from __future__ import annotations
 
-import inspect
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from geoseg.errors import ConfigError
-from geoseg.learner.choices import chosen, refuse_unknown
-
-
-def build(name: str, in_channels: int, classes: int, **options: Any) -> nn.Module:
-    """A network by its name.
-
-    Args:
-        name: "unet", the built-in `UNet`.
-        in_channels: Channels of the image.
-        classes: Channels of the logits.
-        **options: Keyword arguments of the network: for "unet" `width` and `depth`.
-
-    Returns:
-        A module (batch, channel, height, width) -> logits (batch, class, height, width).
-
-    Raises:
-        ConfigError: The name or an option is unknown, or a number is not whole or below 1.
-    """
-    kind = chosen("model", name, _KINDS)
-    known = set(inspect.signature(kind).parameters) - {"in_channels", "classes"}
-    refuse_unknown(f"model {name!r}", options, known)
-    return kind(in_channels, classes, **options)
 
 
 class UNet(nn.Module):
@@ -108,8 +84,15 @@ class UNet(nn.Module):
 
     def _padded(self, image: Tensor) -> Tensor:
         # At least two cells at the deepest level: batch normalisation cannot train on a single value.
-        rows, cols = (max(-(-n // self.stride), 2) * self.stride - n for n in image.shape[-2:])
+        # Numbers below 0 are divided in another way in ONNX.
+        cells = ((n + self.stride - 1) // self.stride for n in image.shape[-2:])
+        rows, cols = (
+            max(count, 2) * self.stride - n
+            for count, n in zip(cells, image.shape[-2:], strict=True)
+        )
         image = functional.pad(image, (0, cols, 0, rows), mode="replicate")
+        if torch.compiler.is_compiling():  # a graph with a layout in it is not one for all batches
+            return image
         # The convolutions follow the layout of what they are given; on a CPU this one is 2-3x faster.
         return image.contiguous(memory_format=torch.channels_last)
 
@@ -132,6 +115,3 @@ def _convolution(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.
         nn.BatchNorm2d(out_channels, momentum=0.3),
         nn.ReLU(inplace=True),
     )
-
-
-_KINDS = {"unet": UNet}

@@ -1,0 +1,133 @@
+"""Callables that a user brings: how they are called, and whether the batch keeps its form."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from geoseg.errors import ConfigError
+from geoseg.learner.augment.batch import MOVING, Augmentation, Batch
+from geoseg.learner.augment.libraries import of_library
+
+_HOW = (
+    "an augmentation takes (batch, generator), or the batch alone; wrap it in a function that does"
+)
+
+
+def adapted(what: Callable[..., Batch]) -> Augmentation:
+    """A callable as an augmentation; what it gives is checked.
+
+    - One that takes a batch and a second argument without a default, or one called `generator`, gets the
+      `torch.Generator`.
+    - One that takes the batch alone draws from torch's global generators, which are seeded from the
+      `torch.Generator` while it runs; what it draws elsewhere does not repeat.
+    - Transforms of torchvision v2 and kornia: see `geoseg.learner.augment.libraries`.
+
+    Raises:
+        ConfigError: It takes something else, or is one of torchvision's transforms that know no masks.
+    """
+    whole = of_library(what)
+    if whole is not None:
+        return _Seeded(whole, _name_of(what))
+    return (
+        _Checked(what, _name_of(what)) if _takes_generator(what) else _Seeded(what, _name_of(what))
+    )
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """A user's (batch, generator) -> batch."""
+
+    change: Callable[[Batch, torch.Generator], Batch]
+    name: str
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        return _same_form(batch, self.change(_copied(batch), generator), name=self.name)
+
+
+@dataclass(frozen=True)
+class _Seeded:
+    """A user's batch -> batch that draws from torch's global generators."""
+
+    change: Callable[[Batch], Batch]
+    name: str
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        if isinstance(self.change, nn.Module):
+            self.change.to(batch["image"].device)
+        with _seeded(generator, batch["image"].device):
+            changed = self.change(_copied(batch))
+        return _same_form(batch, changed, name=self.name)
+
+
+@contextmanager
+def _seeded(generator: torch.Generator, device: torch.device) -> Iterator[None]:
+    """Torch's global generators follow from this one within, and are as before after."""
+    seed = int(torch.randint(1 << 62, (), generator=generator))
+    cuda = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if cuda else []):
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+def _takes_generator(what: Callable[..., Batch]) -> bool:
+    """Whether a callable takes a generator beside the batch, by its signature."""
+    called = what.forward if isinstance(what, nn.Module) else what
+    try:
+        parameters = inspect.signature(called).parameters.values()
+    except ValueError as error:  # some written in C have none
+        raise ConfigError(f"{_name_of(what)} does not tell what it takes; {_HOW}") from error
+    places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    needed = [p for p in parameters if p.default is p.empty and p.kind is p.KEYWORD_ONLY]
+    needed += [p for p in places if p.default is p.empty]
+    takes_two = len(places) > 1 and (places[1] in needed or places[1].name == "generator")
+    if not places or len(needed) > 1 + takes_two:
+        raise ConfigError(f"{_name_of(what)} takes {inspect.signature(called)}; {_HOW}")
+    return takes_two
+
+
+def _same_form(before: Batch, after: Any, *, name: str) -> Batch:
+    """What a callable gave, seen to be a batch of the same form.
+
+    Raises:
+        ConfigError: It is no dictionary, or a key, a shape or a dtype is not as before.
+    """
+    if not isinstance(after, dict):
+        raise ConfigError(
+            f"augmentation {name} gives {type(after).__name__}, expected a dictionary with the keys of the "
+            "batch"
+        )
+    if missing := [key for key in before if key not in after]:
+        raise ConfigError(f"augmentation {name} loses {missing}; give back all keys of the batch")
+    for key in MOVING:
+        expected, got = _form(before[key]), _form(after[key])
+        if got != expected:
+            raise ConfigError(
+                f"augmentation {name} makes {got} of {key!r}, expected {expected} as it came; leave size "
+                "and dtype as they are"
+            )
+    return after
+
+
+def _form(value: Any) -> str:
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    return f"{value.dtype} {tuple(value.shape)}"
+
+
+def _copied(batch: Batch) -> Batch:
+    """A batch that may be written into."""
+    return {**batch, **{key: batch[key].clone() for key in MOVING}}
+
+
+def _name_of(what: Any) -> str:
+    return str(getattr(what, "__qualname__", type(what).__qualname__))
