@@ -27,7 +27,12 @@ from geoseg.version import __version__
 if TYPE_CHECKING:
     from geoseg.aoi import AOI
     from geoseg.classes import ClassInfo, ClassMap
-    from geoseg.datasets import LocalSampler, RandomWindowGeoDataset, SlidingWindowGeoDataset
+    from geoseg.datasets import (
+        ImageFolderDataset,
+        LocalSampler,
+        RandomWindowGeoDataset,
+        SlidingWindowGeoDataset,
+    )
     from geoseg.errors import GeosegError
     from geoseg.experiment import Experiment
     from geoseg.grid import Grid
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
         Labels,
         LabelSource,
         LabelStore,
+        PixelLabels,
         RasterLabels,
         ScoreAccumulator,
         Scoring,
@@ -57,6 +63,8 @@ if TYPE_CHECKING:
         SegmentationModule,
         Training,
     )
+    from geoseg.learner.exported import ExportedModel, open_model
+    from geoseg.sampling import ClassHistogram, Sampling, class_counts
     from geoseg.scene import Sample, Scene
     from geoseg.sources import (
         ArraySource,
@@ -72,6 +80,7 @@ if TYPE_CHECKING:
         Log,
         MBTilesSource,
         MinMax,
+        NpySource,
         OnlyValid,
         Percentile,
         RasterSource,
@@ -98,7 +107,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "geoseg.aoi": ("AOI",),
     "geoseg.classes": ("ClassInfo", "ClassMap"),
-    "geoseg.datasets": ("LocalSampler", "RandomWindowGeoDataset", "SlidingWindowGeoDataset"),
+    "geoseg.datasets": (
+        "ImageFolderDataset",
+        "LocalSampler",
+        "RandomWindowGeoDataset",
+        "SlidingWindowGeoDataset",
+    ),
     "geoseg.errors": ("GeosegError",),
     "geoseg.experiment": ("Experiment",),
     "geoseg.grid": ("Grid",),
@@ -110,6 +124,7 @@ _HOMES = {
         "LabelSource",
         "LabelStore",
         "Labels",
+        "PixelLabels",
         "RasterLabels",
         "ScoreAccumulator",
         "Scoring",
@@ -129,6 +144,8 @@ _HOMES = {
         "SegmentationModule",
         "Training",
     ),
+    "geoseg.learner.exported": ("ExportedModel", "open_model"),
+    "geoseg.sampling": ("ClassHistogram", "Sampling", "class_counts"),
     "geoseg.scene": ("Sample", "Scene"),
     "geoseg.sources": (
         "ArraySource",
@@ -144,6 +161,7 @@ _HOMES = {
         "Log",
         "MBTilesSource",
         "MinMax",
+        "NpySource",
         "OnlyValid",
         "Percentile",
         "RGBToClass",
@@ -176,11 +194,13 @@ __all__ = [
     "Buffer",
     "Cast",
     "Chip",
+    "ClassHistogram",
     "ClassInfo",
     "ClassMap",
     "Evaluation",
     "Evaluator",
     "Experiment",
+    "ExportedModel",
     "FileVectorSource",
     "FillNaN",
     "FrameSource",
@@ -188,6 +208,7 @@ __all__ = [
     "GeoTIFFSource",
     "GeosegError",
     "Grid",
+    "ImageFolderDataset",
     "InferClass",
     "LMDBSource",
     "LabelSource",
@@ -198,8 +219,10 @@ __all__ = [
     "Log",
     "MBTilesSource",
     "MinMax",
+    "NpySource",
     "OnlyValid",
     "Percentile",
+    "PixelLabels",
     "Prediction",
     "RGBToClass",
     "RandomWindowGeoDataset",
@@ -208,6 +231,7 @@ __all__ = [
     "Reclass",
     "STACSource",
     "Sample",
+    "Sampling",
     "Scene",
     "ScoreAccumulator",
     "Scoring",
@@ -233,12 +257,14 @@ __all__ = [
     "WarpedSource",
     "Window",
     "__version__",
+    "class_counts",
     "combine",
     "evaluate",
     "judging",
     "match_polygons",
     "materialize",
     "merge",
+    "open_model",
     "sliding",
     "starts",
     "threshold",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 BUNDLE, MAPS, SCORES = "bundle.zip", "predictions", "evaluation.json"
 """What `run` leaves in the output folder: the model, a folder of label maps, the scores."""
 
-KEPT = ("metrics.csv", "last.ckpt")
+KEPT = ("metrics.csv", "last.ckpt", "best.ckpt")
 """What the training leaves there too."""
 
 _ROWS = 256

@@ -12,9 +12,9 @@ from affine import Affine
 from hypothesis import settings
 from rasterio.errors import NotGeoreferencedWarning
 
-from tests.support import sitecustomize as sitecustomize
+from tests.support import sitecustomize
 
-_SUPPORT = str(Path(__file__).parent / "support")
+_SUPPORT = str(Path(sitecustomize.__file__).parent)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_SUPPORT, os.environ.get("PYTHONPATH")]))
 
 settings.register_profile("geoseg", deadline=None, derandomize=True, database=None)

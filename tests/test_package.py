@@ -64,7 +64,7 @@ def test_rooms_export_sorted_names(name):
 def test_every_kind_has_the_tag_that_files_use():
     families = {
         geoseg.RasterSource: {
-            *("geotiff", "mbtiles", "lmdb", "stac"),
+            *("geotiff", "mbtiles", "lmdb", "npy", "stac"),
             *("warped", "stack", "timestack", "array"),
         },
         geoseg.VectorSource: {"file", "frame"},
@@ -73,7 +73,7 @@ def test_every_kind_has_the_tag_that_files_use():
             *("reclass", "rgb_to_class", "fill_nan", "cast"),
         },
         geoseg.VectorTransform: {"infer_class", "buffer", "shift", "only_valid"},
-        geoseg.LabelSource: {"raster", "vector"},
+        geoseg.LabelSource: {"pixels", "raster", "vector"},
         geoseg.LabelStore: {"geotiff", "vector"},
     }
     for family, tags in families.items():

@@ -42,7 +42,7 @@ def check(
 
 def _overfit(experiment: Experiment) -> None:
     """One line on what came of it; the command ends where the batch was not learnt."""
-    from geoseg.learner.overfit import overfit_check
+    from geoseg.learner.fitting.overfit import overfit_check
 
     found = overfit_check(experiment.classes, experiment.training, experiment.train)
     typer.echo(f"overfit: {found.describe()}")

@@ -58,6 +58,8 @@ def _describe(path: str) -> dict[str, Any]:
         return _source(path) if "type" in _keys(path) else _experiment(path)
     if Path(path, "data.mdb").is_file():
         return _store(path)
+    if path.lower().endswith((".onnx", ".pt2")):
+        return _exported(path)
     if _is_zip(path):
         return _bundle(path)
     if path.lower().endswith(".mbtiles"):
@@ -75,6 +77,16 @@ def _bundle(path: str) -> dict[str, Any]:
     described["weights"] = sum(tensor.numel() for tensor in weights.values())
     # A bundle whose checksums do not agree is not opened.
     return described | {"checksums": None if found.format == "geoseg-bundle/1" else "ok"}
+
+
+def _exported(path: str) -> dict[str, Any]:
+    from geoseg.learner.exported import open_model
+
+    model = open_model(path, device="cpu")
+    facts = model.facts.model_dump(mode="json")
+    told = facts.pop("info") | {"classes": _classes(model.classes)}
+    told["history"] = _history(told["history"])
+    return {"kind": f"exported model ({Path(path).suffix[1:]})", **facts, **told}
 
 
 def _is_zip(path: str) -> bool:

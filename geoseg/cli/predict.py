@@ -27,7 +27,12 @@ class Resolution(StrEnum):
 
 
 def predict(
-    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="The model: bundle.zip, or what `geoseg export` wrote.")],
+    bundle: Annotated[
+        str,
+        typer.Argument(
+            metavar="BUNDLE", help="The model: bundle.zip, or what `geoseg export` wrote."
+        ),
+    ],
     image: Annotated[
         str, typer.Argument(metavar="IMAGE", help="A raster file, map tiles, or a source (YAML).")
     ],

@@ -11,6 +11,7 @@ from geoseg.labels.evaluation.scoring import Scoring
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.labels.judging import judging
 from geoseg.labels.parts import merge
+from geoseg.labels.pixels import PixelLabels
 from geoseg.labels.sources import RasterLabels, VectorLabels
 from geoseg.labels.vector import VectorLabelStore
 
@@ -22,6 +23,7 @@ __all__ = [
     "LabelSource",
     "LabelStore",
     "Labels",
+    "PixelLabels",
     "RasterLabels",
     "ScoreAccumulator",
     "Scoring",

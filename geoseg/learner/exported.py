@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from geoseg.classes import ClassMap
 from geoseg.errors import BundleError, ConfigError
 from geoseg.learner.bundle import BundleInfo
 from geoseg.learner.export.facts import ExportFacts
@@ -18,8 +17,8 @@ from geoseg.learner.export.onnx import open_onnx
 from geoseg.learner.export.parity import Run
 from geoseg.learner.export.pt2 import open_pt2
 from geoseg.learner.facts import check_scene
-from geoseg.learner.job import Model
-from geoseg.learner.predictor import Predictor
+from geoseg.learner.prediction.job import Model
+from geoseg.learner.prediction.predictor import Predictor
 from geoseg.learner.standardized import with_standardize, without_standardize
 from geoseg.learner.training import Precision
 from geoseg.scene import Scene
@@ -106,7 +105,6 @@ class ExportedModel(Predictor):
                 f"{_times(image.shape[2:])}; predict with that size"
             )
         return self._run(as_input(image, valid)).to(image.device)
-
 
     def _as_read(self, scene: Scene) -> Scene:
         return self.as_read(scene)

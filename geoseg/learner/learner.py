@@ -15,16 +15,16 @@ from geoseg.learner.bundle import BundleInfo, load_bundle, save_bundle
 from geoseg.learner.bundle.network import check_network, network_name
 from geoseg.learner.bundle.versions import versions_for
 from geoseg.learner.data import SegmentationData
-from geoseg.learner.device import probabilities
 from geoseg.learner.facts import DataFacts, check_scene, scaled_statistics
-from geoseg.learner.fingerprint import weights_digest
-from geoseg.learner.fit import train_module
-from geoseg.learner.job import Model
-from geoseg.learner.lrfinder import LrFinding, find_lr
+from geoseg.learner.fitting.fit import train_module
+from geoseg.learner.fitting.lrfinder import LrFinding, find_lr
+from geoseg.learner.fitting.precheck import check_options
+from geoseg.learner.fitting.prepare import build_module, prepare
 from geoseg.learner.module import SegmentationModule
-from geoseg.learner.precheck import check_options
-from geoseg.learner.predictor import Predictor
-from geoseg.learner.prepare import build_module, prepare
+from geoseg.learner.prediction.device import probabilities
+from geoseg.learner.prediction.fingerprint import weights_digest
+from geoseg.learner.prediction.job import Model
+from geoseg.learner.prediction.predictor import Predictor
 from geoseg.learner.samples import Samples
 from geoseg.learner.standardized import with_standardize
 from geoseg.learner.training import Precision, Training

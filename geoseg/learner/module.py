@@ -17,19 +17,19 @@ from geoseg.labels import metrics
 from geoseg.learner import augment, losses, models
 from geoseg.learner.choices import chosen
 from geoseg.learner.classweights import class_weights as weights_by
-from geoseg.learner.counting import Counts, count_labels
 from geoseg.learner.data import SegmentationData
-from geoseg.learner.optimizers import (
+from geoseg.learner.fitting.counting import Counts, count_labels
+from geoseg.learner.fitting.optimizers import (
     MONITORED,
     OPTIMIZERS,
     SCHEDULES,
     build_optimizer,
     build_schedule,
 )
-from geoseg.learner.plainly import class_map_of, class_weights_of, kept_augmentation
-from geoseg.learner.scaled import per_channel, scaled_to_unit
-from geoseg.learner.seeds import seed_of
-from geoseg.learner.trainedon import TrainedOnScenes
+from geoseg.learner.fitting.plainly import class_map_of, class_weights_of, kept_augmentation
+from geoseg.learner.fitting.scaled import per_channel, scaled_to_unit
+from geoseg.learner.fitting.seeds import seed_of
+from geoseg.learner.fitting.trainedon import TrainedOnScenes
 
 _IGNORED = 255
 """Channel of pixels that are not labelled."""

@@ -18,10 +18,10 @@ from geoseg.labels.kept import KeptBands, remove_leftovers
 from geoseg.labels.manifest import Manifest, Part
 from geoseg.labels.parts import outputs_of, write_part
 from geoseg.labels.rows import LabelRows, Shard, in_bands, row_bands, shard_rows
-from geoseg.learner.fingerprint import described, machine, stamps_of
-from geoseg.learner.job import Job, Model, job_for
-from geoseg.learner.pipeline import behind
-from geoseg.learner.stream import label_rows
+from geoseg.learner.prediction.fingerprint import described, machine, stamps_of
+from geoseg.learner.prediction.job import Job, Model, job_for
+from geoseg.learner.prediction.pipeline import behind
+from geoseg.learner.prediction.stream import label_rows
 from geoseg.learner.training import TTA
 from geoseg.outputs import refuse_inputs
 from geoseg.scene import Scene
@@ -80,8 +80,8 @@ def predict(
         batch_size: Windows in a step.
         workers: Processes that read; 0 reads in this one.
         device: Where the model is.
-        tta: Positions of a window over which probabilities are averaged, see `geoseg.learner.tta`.
-        max_memory: Bytes for what grows with the width of the scene, see `geoseg.learner.tiling`. A scene
+        tta: Positions of a window over which probabilities are averaged, see `geoseg.learner.prediction.tta`.
+        max_memory: Bytes for what grows with the width of the scene, see `geoseg.learner.prediction.tiling`. A scene
             that needs more is predicted in pieces, at the cost of the windows on their seams. None: no
             bound.
         resume: Go on from the finished bands of an earlier run that did not come to its end.
@@ -91,7 +91,7 @@ def predict(
             that a run that is stopped or killed can be resumed. It needs `model_digest`, and for the time
             of the run a byte a pixel on disk, and 4 a class where the store wants scores.
         model_digest: What tells this model from all others, see
-            `geoseg.learner.fingerprint.weights_digest`; without it nothing is kept.
+            `geoseg.learner.prediction.fingerprint.weights_digest`; without it nothing is kept.
         seen: Is given the rows too when they are finished, in a thread beside the model: what
             `geoseg.labels.judging` gives, for one.
 

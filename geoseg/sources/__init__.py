@@ -14,6 +14,7 @@ from geoseg.sources.features.reshape import Buffer, OnlyValid, Shift
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.lmdb import LMDBSource
 from geoseg.sources.mbtiles import MBTilesSource
+from geoseg.sources.npy import NpySource
 from geoseg.sources.prewarp import materialize
 from geoseg.sources.stac import STACSource
 from geoseg.sources.stack import StackSource
@@ -44,6 +45,7 @@ __all__ = [
     "Log",
     "MBTilesSource",
     "MinMax",
+    "NpySource",
     "OnlyValid",
     "Percentile",
     "RGBToClass",

@@ -233,7 +233,9 @@ def fill_around(
     return Chip(data, valid)
 
 
-RasterField = Annotated[RasterSource, text_stands_for("geotiff", by_suffix={".mbtiles": "mbtiles"})]
+RasterField = Annotated[
+    RasterSource, text_stands_for("geotiff", by_suffix={".mbtiles": "mbtiles", ".npy": "npy"})
+]
 """A field that takes any RasterSource; plain text stands for a `geotiff` of that uri, for an `mbtiles`
 where it ends so."""
 VectorField = Annotated[VectorSource, text_stands_for("file")]

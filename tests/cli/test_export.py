@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.learner import Learner
 from geoseg.learner.exported import open_model
 from geoseg.learner.predict import predict
@@ -55,3 +56,26 @@ def test_the_file_predicts_as_the_bundle_does(geoseg, files, tmp_path, name):
     top = np.sort(expected.scores(scene.grid.whole), axis=0)
     assert (top[1] - top[0])[map_ != expected.to_array()].max(initial=0) < 1e-4
     assert set(np.unique(map_)) == {0, 1, 255}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["model.onnx", "model.pt2"])
+def test_an_exported_model_makes_maps_and_tells_of_itself(geoseg, files, tmp_path, name):
+    model = tmp_path / name
+    assert geoseg("export", files.bundle, model).code == 0
+    options = ("--size", 32, "--tta", "flips", "--resolution", "trained")
+    found = geoseg("predict", model, files.image, tmp_path / "map.tif", *options, "--scores")
+    assert (found.code, found.err) == (0, "")
+    assert geoseg("predict", files.bundle, files.image, tmp_path / "ref.tif", *options).code == 0
+    labels, expected = (
+        GeoTIFFLabelStore(uri=str(tmp_path / f"{stem}.tif")).read() for stem in ("map", "ref")
+    )
+    assert (labels.to_array() != expected.to_array()).mean() < 1e-3
+    whole = open_model(str(model)).predict(Scene.of(files.image), size=32, tta="flips")
+    assert whole.grid == labels.grid
+    told = geoseg("info", model)
+    assert told.code == 0
+    assert f"exported model ({name[6:]})" in told.out
+    found = geoseg("predict", model, files.image, tmp_path / "m.tif", "--precision", "16-mixed")
+    assert found.code == 2
+    assert "computes in the numbers it was exported with" in found.err

@@ -1,0 +1,122 @@
+"""A learning rate from a range test: the rate grows from step to step until the loss rises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning.utilities import move_data_to_device
+
+from geoseg.errors import ConfigError
+from geoseg.learner.data import SegmentationData
+from geoseg.learner.fitting.fit import own_randomness
+from geoseg.learner.fitting.optimizers import build_optimizer
+from geoseg.learner.fitting.seeds import seed_of
+from geoseg.learner.module import SegmentationModule
+
+_SMOOTH = 0.9
+"""Share of the past in the running mean of the losses."""
+_RISEN = 4.0
+"""The test ends where the loss is so many times the lowest."""
+_LEAST = 10
+"""Steps that are taken in any case."""
+_FALLEN = 0.9
+"""The lowest loss is at most this share of the first ones, or nothing was learnt."""
+
+
+@dataclass(frozen=True, slots=True)
+class LrFinding:
+    """What a range test found."""
+
+    lr: float
+    """A tenth of the rate at which the loss was lowest: a good highest rate."""
+    rates: tuple[float, ...]
+    """The learning rate of each step, growing."""
+    losses: tuple[float, ...]
+    """The loss of each step, a running mean."""
+
+
+def find_lr(
+    module: SegmentationModule,
+    data: SegmentationData,
+    *,
+    least: float = 1e-6,
+    most: float = 1.0,
+    steps: int = 100,
+) -> LrFinding:
+    """Train a copy of a module with a rate that grows evenly in its logarithm.
+
+    Source: Smith, Cyclical Learning Rates for Training Neural Networks, 2017. Where the loss is lowest the
+    rate is already too high to go on with; a tenth of it is a usual choice.
+
+    Args:
+        module: Stays as it is.
+        data: What is trained on.
+        least: The first rate.
+        most: The last rate.
+        steps: How many batches are looked at, at most.
+
+    Raises:
+        ConfigError: The numbers do not fit, or the loss falls at no rate.
+    """
+    if not 0 < least < most or steps < 2 * _LEAST:
+        raise ConfigError(
+            f"least {least}, most {most}, steps {steps}: expected 0 < least < most and at least "
+            f"{2 * _LEAST} steps"
+        )
+    rates = np.geomspace(least, most, steps)
+    losses: list[float] = []
+    with own_randomness(module.seed):
+        for loss in _losses(module, data, rates):
+            losses.append(loss)
+            if len(losses) > _LEAST and not loss < _RISEN * min(losses):
+                break
+    return _finding(rates[: len(losses)], np.array(losses))
+
+
+def _losses(module: SegmentationModule, data: SegmentationData, rates: Any) -> Iterator[float]:
+    """The running mean of the loss after each step."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    copy = deepcopy(module).to(device).train()
+    parameters = [p for p in copy.parameters() if p.requires_grad]
+    optimizer = build_optimizer(
+        module.optimizer_name, parameters, lr=rates[0], weight_decay=module.weight_decay
+    )
+    mean, batches = 0.0, batches_of(data)
+    for step, rate in enumerate(rates.tolist(), start=1):
+        optimizer.param_groups[0]["lr"] = rate
+        batch = move_data_to_device(next(batches), device)
+        loss = copy.loss_of(batch, seed=seed_of(module.seed, step))
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        mean = _SMOOTH * mean + (1 - _SMOOTH) * float(loss.detach())
+        yield mean / (1 - _SMOOTH**step)
+
+
+def batches_of(data: SegmentationData) -> Iterator[Any]:
+    """Training batches without end, epoch after epoch."""
+    loader = data.train_dataloader()
+    epoch = 0
+    while True:
+        if hasattr(loader.sampler, "set_epoch"):
+            loader.sampler.set_epoch(epoch)
+        yield from loader
+        epoch += 1
+
+
+def _finding(rates: Any, losses: Any) -> LrFinding:
+    known = np.isfinite(losses)
+    rates, losses = rates[known], losses[known]
+    if not losses.min() < _FALLEN * losses[:_LEAST].mean():
+        raise ConfigError(
+            f"the loss falls at no learning rate from {rates[0]:g} to {rates[-1]:g}; look at the labels, "
+            "and see whether the network can learn one batch with `geoseg check --overfit`"
+        )
+    return LrFinding(
+        float(rates[losses.argmin()]) / 10, tuple(rates.tolist()), tuple(losses.tolist())
+    )

@@ -1,0 +1,103 @@
+"""What a prediction is to do, for the parts that do it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from geoseg.classes import ClassMap
+from geoseg.labels.blend import Blend
+from geoseg.learner.prediction.halving import Halving
+from geoseg.learner.prediction.tiling import Tiling, tiling_for
+from geoseg.learner.prediction.tta import averaged
+from geoseg.learner.training import TTA, check_tta
+from geoseg.scene import Scene
+from geoseg.window import Size, pair
+
+Model = Callable[[Tensor, Tensor], Tensor]
+"""(image (batch, channel, height, width) in the native dtype, valid (batch, height, width)) to
+probabilities (batch, class, height, width) float32, all on one device."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """What is predicted, with what and how."""
+
+    model: Halving
+    """Gives probabilities, in the order of `classes`."""
+    scene: Scene
+    """What is read."""
+    classes: ClassMap
+    """Of the map."""
+    size: tuple[int, int]
+    """(height, width) of a window."""
+    stride: tuple[int, int]
+    """Pixels from window to window."""
+    blend: Blend
+    """How windows are joined."""
+    batch_size: int
+    """Windows in a step."""
+    workers: int
+    """Processes that read."""
+    device: torch.device
+    """Where the model is."""
+    keep_scores: bool
+    """Whether rows bring their scores."""
+    tta: TTA | None = None
+    """Positions of a window that are averaged."""
+    precision: str = "32"
+    """Number format of the model's arithmetic."""
+    tiling: Tiling | None = None
+    """How the scene is taken apart; None: whole rows."""
+    output: tuple[int, int] | None = None
+    """(height, width) of the middle of a window for which the model gives scores; None: all of it."""
+
+    @property
+    def margin(self) -> tuple[int, int]:
+        """Rows and columns on each side of a window for which the model gives no scores."""
+        height, width = self.output or self.size
+        return (self.size[0] - height) // 2, (self.size[1] - width) // 2
+
+
+def job_for(
+    model: Model,
+    scene: Scene,
+    classes: ClassMap,
+    *,
+    size: Size,
+    stride: Size | None,
+    blend: Blend,
+    batch_size: int,
+    workers: int,
+    device: torch.device | str,
+    tta: TTA | None,
+    max_memory: int | None,
+    keep_scores: bool,
+    precision: str = "32",
+) -> Job:
+    """A job from the arguments of `geoseg.learner.predict.predict`.
+
+    Raises:
+        ConfigError: An argument is out of range.
+    """
+    size = pair(size)
+    step = (max(size[0] // 2, 1), max(size[1] // 2, 1)) if stride is None else pair(stride)
+    check_tta(tta, size)
+    return Job(
+        model=Halving(averaged(model, tta), batch_size),
+        scene=scene,
+        classes=classes,
+        size=size,
+        stride=step,
+        blend=blend,
+        batch_size=batch_size,
+        workers=workers,
+        device=torch.device(device),
+        keep_scores=keep_scores,
+        tta=tta,
+        precision=precision,
+        tiling=tiling_for(scene, size, len(classes), scores=keep_scores, max_memory=max_memory),
+    )

@@ -1,0 +1,37 @@
+"""Whether a model can learn one batch by heart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from geoseg.errors import ConfigError
+from geoseg.labels.sources import RasterLabels
+from geoseg.learner.fitting.overfit import overfit_check
+from geoseg.sources.array import ArraySource
+from tests.learner.fitting.trainings import CLASSES, GRID, Plain, blobs, same, seeded, tiny
+
+
+def test_labels_that_follow_from_the_image_are_learnt():
+    found = overfit_check(CLASSES, tiny(lr=0.05), [blobs(0)], steps=100)
+    assert found.passed
+    assert found.mean_iou >= 0.9
+    assert found.last_loss < found.first_loss
+    assert found.steps % 10 == 0
+    assert set(found.classes) == {"dark", "bright"}
+    assert "learns one batch (dark, bright)" in found.describe()
+
+
+def test_labels_that_have_nothing_to_do_with_the_image_are_not():
+    ids = np.random.default_rng(0).choice([1, 3], (49, 67)).astype(np.uint8)
+    labels = RasterLabels(source=ArraySource(data=ids, grid=GRID), classes=CLASSES)
+    noise = blobs(0).model_copy(update={"labels": labels})
+    network = seeded(Plain)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    found = overfit_check(CLASSES, tiny(), [noise], model=network, steps=25)
+    assert not found.passed
+    assert found.steps == 25
+    assert "does not learn" in found.describe()
+    assert same(network.state_dict(), before)
+    with pytest.raises(ConfigError, match="expected at least 1"):
+        overfit_check(CLASSES, tiny(), [noise], steps=0)
