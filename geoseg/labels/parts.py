@@ -37,9 +37,9 @@ def grid_of(part: Part) -> Grid:
     return grid.crop(Window(first, 0, stop - first, grid.width))
 
 
-def outputs_of(uri: str, part: Part) -> tuple[str, ...]:
-    """The files that `write_part` makes."""
-    return (uri, _scores_uri(uri)) if part.manifest.scores else (uri,)
+def part_outputs(uri: str, *, scores: bool) -> tuple[str, ...]:
+    """The files that `write_part` makes, with the scores or without."""
+    return (uri, _scores_uri(uri)) if scores else (uri,)
 
 
 def write_part(

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from geoseg.classes import ClassMap
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, StoreError
 from geoseg.labels.array import ArrayLabels
 from geoseg.labels.base import Ids, Labels, LabelStore
 from geoseg.labels.blend import Blend
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.labels.kept import KeptBands, remove_leftovers
 from geoseg.labels.manifest import Manifest, Part
-from geoseg.labels.parts import outputs_of, write_part
+from geoseg.labels.parts import part_outputs, write_part
 from geoseg.labels.rows import LabelRows, Shard, in_bands, row_bands, shard_rows
 from geoseg.learner.prediction.fingerprint import described, machine, stamps_of
 from geoseg.learner.prediction.job import Job, Model, job_for
@@ -75,7 +78,7 @@ def predict(
         store: Where rows are written as soon as no window touches them, in memory that does not grow
             with the height; None returns labels in memory, with float32 scores.
         size: Pixels of a window, one number or (height, width).
-        stride: Pixels from window to window; None: half the size.
+        stride: Pixels from window to window; None: half the size, or half of what the model gives.
         blend: How overlapping windows are joined, see `geoseg.labels.blend`.
         batch_size: Windows in a step.
         workers: Processes that read; 0 reads in this one.
@@ -92,8 +95,8 @@ def predict(
             of the run a byte a pixel on disk, and 4 a class where the store wants scores.
         model_digest: What tells this model from all others, see
             `geoseg.learner.prediction.fingerprint.weights_digest`; without it nothing is kept.
-        seen: Is given the rows too when they are finished, in a thread beside the model: what
-            `geoseg.labels.judging` gives, for one.
+        seen: Is given the rows too when they are finished, from one thread: beside the model where there
+            is a store. What `geoseg.labels.judging` gives, for one.
 
     Returns:
         The labels, read back from the store where there is one; of a shard, on the grid of its rows.
@@ -145,15 +148,18 @@ def perform(
     with block_cache(_cache_for(job)):
         if store is None:
             return _in_memory(job, rows, resume=resume, seen=seen)
-        refuse_inputs(store.outputs, job.scene.inputs)
-        store.check()
         uri = _uri_of(store, shard=shard, resume=resume)
+        if shard is None:
+            refuse_inputs(store.outputs, job.scene.inputs)
+            store.check()
+        elif uri is not None:
+            _check_part(uri, store, job)
         if uri is not None and not resume:
             remove_leftovers(uri)
         if uri is None or (model_digest is None and not resume and shard is None):
             return _write(job, rows, store, kept=None, seen=seen)
         part = Part(manifest=_manifest(job, model_digest), rows=(rows.start, rows.stop))
-        outputs = store.outputs if shard is None else outputs_of(uri, part)
+        outputs = store.outputs if shard is None else part_outputs(uri, scores=job.keep_scores)
         one_band = len(list(row_bands(rows))) == 1  # of which nothing is left to go on from
         kept = None
         if resume or (keep and not one_band):
@@ -173,21 +179,35 @@ def look(job: Job, seen: Seen) -> None:
     rows = range(job.scene.grid.height)
     with (
         block_cache(_cache_for(job)),
-        closing(label_rows(job, rows)) as pieces,
+        closing(_rows(job, rows, None)) as pieces,
         behind(show) as give,
     ):
-        for piece in in_bands(pieces):
+        for piece in pieces:
             give(piece)
 
 
 def _rows(job: Job, rows: range, kept: KeptBands | None) -> Generator[LabelRows]:
     """The labels of some rows in pieces of bands, read back where an earlier run finished them."""
-    for stretch, there in [(rows, False)] if kept is None else kept.begin():
-        if kept is not None and there:
-            yield from kept.read(stretch)
-            continue
-        with closing(label_rows(job, stretch)) as pieces:
-            yield from in_bands(pieces)
+    stretches = [(rows, False)] if kept is None else kept.begin()
+    with _progress(job, sum(len(stretch) for stretch, there in stretches if not there)) as bar:
+        for stretch, there in stretches:
+            if kept is not None and there:
+                yield from kept.read(stretch)
+                continue
+            with closing(label_rows(job, stretch)) as pieces:
+                yield from in_bands(_counted(pieces, bar))
+
+
+def _progress(job: Job, rows: int) -> tqdm[Any]:
+    """A bar of the rows that are predicted, with rate and time left; silent without a terminal."""
+    told = f"predict {job.scene.id}"
+    return tqdm(total=rows, desc=told, unit="row", disable=None, leave=False)
+
+
+def _counted(pieces: Iterable[LabelRows], bar: tqdm[Any]) -> Generator[LabelRows]:
+    for piece in pieces:
+        bar.update(len(piece.ids))
+        yield piece
 
 
 def _write(
@@ -238,8 +258,8 @@ def _in_memory(job: Job, rows: range, *, resume: bool, seen: Seen | None) -> Arr
     grid = whole.crop(Window(rows.start, 0, len(rows), whole.width))
     ids = np.full(grid.shape, job.classes.ignore_id, np.uint8)
     scores = np.zeros((len(job.classes), *grid.shape), np.float32)
-    with closing(label_rows(job, rows)) as pieces:
-        for piece in pieces:
+    with _progress(job, len(rows)) as bar, closing(label_rows(job, rows)) as pieces:
+        for piece in _counted(pieces, bar):
             first = piece.row - rows.start
             place = slice(first, first + len(piece.ids))
             ids[place] = piece.ids
@@ -261,12 +281,30 @@ def _uri_of(store: LabelStore, *, shard: Shard | None, resume: bool) -> str | No
             f"the part of a shard is a GeoTIFF, not {type(store).__name__}; give a GeoTIFFLabelStore, "
             "and the other store to merge()"
         )
-    uris = uris_of(store)
-    if resume and not uris:
-        raise ConfigError(f"{type(store).__name__} has no `uri` beside which to keep finished rows")
-    if not uris or "://" in uris[0]:  # a store of one's own, that writes elsewhere
-        return None
-    return uris[0]
+    local = [uri for uri in uris_of(store)[:1] if "://" not in uri]
+    if resume and not local:
+        raise ConfigError(
+            f"{type(store).__name__} has no local `uri` beside which finished rows could be kept, so "
+            "that no run into it can be resumed; leave out `resume`"
+        )
+    return local[0] if local else None  # a store of one's own may write elsewhere
+
+
+def _check_part(uri: str, store: LabelStore, job: Job) -> None:
+    """See that a shard's files replace nothing that they may not.
+
+    Raises:
+        ConfigError: One is read as an input.
+        StoreError: One is there already and the store replaces nothing.
+    """
+    outputs = part_outputs(uri, scores=job.keep_scores)
+    refuse_inputs(outputs, job.scene.inputs)
+    there = [output for output in outputs if Path(output).exists()]
+    if there and isinstance(store, GeoTIFFLabelStore) and store.mode == "error":
+        raise StoreError(
+            f"{', '.join(there)}: is there already and this store replaces nothing; choose another name, "
+            'remove it, or pass mode="overwrite"'
+        )
 
 
 def _manifest(job: Job, model_digest: str | None) -> Manifest:

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from geoseg.datasets import SlidingWindowGeoDataset, collate
 from geoseg.datasets.windows import Place
@@ -59,8 +58,7 @@ def _batches(job: Job, part: Window) -> Iterator[dict[str, Any]]:
         collate_fn=collate,
         generator=torch.Generator(),  # else the caller's random numbers move on
     )
-    told = f"predict {job.scene.id}"
-    for read in tqdm(loader, desc=told, unit="batch", disable=None, leave=False):
+    for read in loader:
         batch = _measured_windows(read)
         if len(batch["row"]):
             yield batch

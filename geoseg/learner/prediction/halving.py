@@ -10,6 +10,9 @@ from torch import Tensor
 
 _Model = Callable[[Tensor, Tensor], Tensor]
 
+_TOLD = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "not enough memory")
+"""Of CUDA and MPS, torch's allocator of the CPU, cuBLAS and cuDNN, oneDNN."""
+
 
 class Halving:
     """Halves the batch when memory runs out, and goes on with that size.
@@ -18,14 +21,15 @@ class Halving:
     the last digits.
     """
 
-    def __init__(self, model: _Model, batch_size: int) -> None:
+    def __init__(self, model: _Model, batch_size: int, device: torch.device | None = None) -> None:
         """Begin with whole batches.
 
         Args:
             model: See `geoseg.learner.prediction.job.Model`.
             batch_size: Windows in a batch.
+            device: Where the model is; None: where the batches are.
         """
-        self._model = model
+        self._model, self._device = model, device
         self.size = self._whole = batch_size
         """Windows that the model is given at once."""
 
@@ -37,10 +41,10 @@ class Halving:
         return f"memory ran out: {self.size} windows at once in place of {self._whole}"
 
     def __call__(self, image: Tensor, valid: Tensor) -> Tensor:
-        """The scores of a batch.
+        """The scores of a batch, which goes to the device in these parts, as float32 on the CPU.
 
         Raises:
-            torch.OutOfMemoryError: There is not even room for one window.
+            MemoryError: There is not even room for one window; on a GPU it is torch's own error.
 
         Warns:
             UserWarning: The batch was halved.
@@ -48,8 +52,8 @@ class Halving:
         while True:
             try:
                 return self._in_parts(image, valid)
-            except torch.cuda.OutOfMemoryError:
-                if self.size == 1:
+            except (RuntimeError, MemoryError) as error:
+                if self.size == 1 or not ran_out_of_memory(error):
                     raise
                 self.size = -(-self.size // 2)
             if torch.cuda.is_available():
@@ -63,13 +67,29 @@ class Halving:
 
     def _in_parts(self, image: Tensor, valid: Tensor) -> Tensor:
         if self.size >= len(image):
-            return self._model(image, valid)
+            return self._scores(image, valid)
         parts = []
         for i in range(0, len(image), self.size):
             pixels, known = image[i : i + self.size], valid[i : i + self.size]
-            scores = self._model(filled_up(pixels, self.size), filled_up(known, self.size))
+            scores = self._scores(filled_up(pixels, self.size), filled_up(known, self.size))
             parts.append(scores[: len(pixels)])
         return torch.cat(parts)
+
+    def _scores(self, image: Tensor, valid: Tensor) -> Tensor:
+        if self._device is not None:
+            image, valid = image.to(self._device), valid.to(self._device)
+        return self._model(image, valid).float().cpu()
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory of a device, or of this machine, was not enough.
+
+    torch has a class for its own allocator only; libraries beneath it tell in words.
+    """
+    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and any(part in text for part in _TOLD)
 
 
 def filled_up(part: Tensor, batch_size: int) -> Tensor:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from geoseg.classes import ClassMap
+from geoseg.errors import ConfigError
 from geoseg.labels.blend import Blend
 from geoseg.learner.prediction.halving import Halving
 from geoseg.learner.prediction.tiling import Tiling, tiling_for
@@ -36,6 +39,8 @@ class Job:
     """(height, width) of a window."""
     stride: tuple[int, int]
     """Pixels from window to window."""
+    half_stride: bool
+    """Whether the stride is half the window because nobody chose one."""
     blend: Blend
     """How windows are joined."""
     batch_size: int
@@ -61,6 +66,11 @@ class Job:
         height, width = self.output or self.size
         return (self.size[0] - height) // 2, (self.size[1] - width) // 2
 
+    def with_output(self, output: tuple[int, int]) -> Job:
+        """The same for a model that gives scores for the middle of its windows only."""
+        stride = half(output) if self.half_stride else self.stride
+        return replace(self, output=output, stride=stride)
+
 
 def job_for(
     model: Model,
@@ -83,15 +93,22 @@ def job_for(
     Raises:
         ConfigError: An argument is out of range.
     """
-    size = pair(size)
-    step = (max(size[0] // 2, 1), max(size[1] // 2, 1)) if stride is None else pair(stride)
+    _check_whole("batch_size", batch_size, least=1)
+    _check_whole("workers", workers, least=0)
+    if max_memory is not None:
+        _check_whole("max_memory", max_memory, least=1)
+    if blend not in get_args(Blend):
+        raise ConfigError(f"blend is {blend!r}, expected one of: {', '.join(get_args(Blend))}")
+    size = _pixels("size", size)
+    step = half(size) if stride is None else _pixels("stride", stride)
     check_tta(tta, size)
     return Job(
-        model=Halving(averaged(model, tta), batch_size),
+        model=Halving(averaged(model, tta), batch_size, torch.device(device)),
         scene=scene,
         classes=classes,
         size=size,
         stride=step,
+        half_stride=stride is None,
         blend=blend,
         batch_size=batch_size,
         workers=workers,
@@ -101,3 +118,31 @@ def job_for(
         precision=precision,
         tiling=tiling_for(scene, size, len(classes), scores=keep_scores, max_memory=max_memory),
     )
+
+
+def half(size: tuple[int, int]) -> tuple[int, int]:
+    """Half a (height, width), at least a pixel."""
+    return max(size[0] // 2, 1), max(size[1] // 2, 1)
+
+
+def _pixels(name: str, value: Size) -> tuple[int, int]:
+    """A size as (height, width).
+
+    Raises:
+        ConfigError: It is not one or two whole numbers above 0.
+    """
+    numbers: tuple[object, ...]
+    numbers = tuple(value) if isinstance(value, Sequence) else (value, value)
+    whole = all(
+        isinstance(n, int | np.integer) and not isinstance(n, bool) and n > 0 for n in numbers
+    )
+    if len(numbers) != 2 or not whole:  # noqa: PLR2004
+        raise ConfigError(
+            f"{name} is {value!r}, expected whole pixels above 0: one number or (height, width)"
+        )
+    return pair(value)
+
+
+def _check_whole(name: str, value: object, *, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ConfigError(f"{name} is {value!r}, expected a whole number from {least} on")

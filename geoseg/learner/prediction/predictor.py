@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from pydantic import ValidationError
 
 from geoseg.classes import ClassMap
 from geoseg.datasets.windows import listed
@@ -88,9 +89,16 @@ class Predictor(ABC):
         """
         options = prediction or Prediction(workers=self.training.workers)
         parts: dict[str, Evaluation] = {}
+        owners: dict[str, str] = {}
         for scene in listed(scenes):
             if scene.id in parts:
                 raise SceneError(f"two scenes are called {scene.id!r}; give each an id of its own")
+            for uri in () if scene.store is None else scene.store.outputs:
+                if (other := owners.setdefault(uri, scene.id)) != scene.id:
+                    raise SceneError(
+                        f"scenes {other!r} and {scene.id!r} name one store, {uri}: the second map would "
+                        "replace the first; give each a store of its own"
+                    )
             parts[scene.id] = self.evaluate_as(options, scoring or Scoring(), scene, scene.store)
         return Evaluation.pool(parts)
 
@@ -139,19 +147,20 @@ class Predictor(ABC):
         Raises:
             BundleError: The scene's bands, dtype or Standardize are not those of training.
         """
-        # The arguments are checked where they are used.
-        options = Prediction.model_construct(
-            size=size,
-            stride=stride,
-            blend=blend,
-            batch_size=batch_size,
-            workers=self.training.workers if workers is None else workers,
-            tta=tta,
-            resolution=resolution,
-            precision=precision,
-            device=device,
-            max_memory=max_memory,
-            keep=keep,
+        options = _checked(
+            {
+                "size": size,
+                "stride": stride,
+                "blend": blend,
+                "batch_size": batch_size,
+                "workers": self.training.workers if workers is None else workers,
+                "tta": tta,
+                "resolution": resolution,
+                "precision": precision,
+                "device": device,
+                "max_memory": max_memory,
+                "keep": keep,
+            }
         )
         return self.predict_as(options, scene, store, resume=resume, shard=shard, seen=seen)
 
@@ -212,10 +221,6 @@ class Predictor(ABC):
 
     def _job(self, scene: Scene, options: Prediction, *, scores: bool) -> Job:
         """What is to be done, with the scene as the model reads it."""
-        if options.resolution not in ("image", "trained"):
-            raise ConfigError(
-                f"resolution is {options.resolution!r}, expected one of: image, trained"
-            )
         if options.resolution == "trained":
             scene = at_resolution(scene, None if self.data is None else self.data.resolution_m)
         scene = self._as_read(scene)
@@ -238,3 +243,17 @@ class Predictor(ABC):
             keep_scores=scores,
             precision=precision,
         )
+
+
+def _checked(fields: dict[str, Any]) -> Prediction:
+    """Options of a prediction.
+
+    Raises:
+        ConfigError: One cannot be.
+    """
+    try:
+        return Prediction.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise ConfigError(f"{name} is {fields[name]!r}: {first['msg']}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,7 +39,7 @@ def label_rows(job: Job, rows: range) -> Generator[LabelRows]:
             yield piece
             stop = piece.row + len(piece.ids)
     except _SmallerOutput as found:  # of the first batch: rows before it hold nothing
-        yield from _labels(replace(job, output=found.size), range(stop, rows.stop))
+        yield from _labels(job.with_output(found.size), range(stop, rows.stop))
 
 
 def _labels(job: Job, rows: range) -> Generator[LabelRows]:
@@ -50,7 +49,7 @@ def _labels(job: Job, rows: range) -> Generator[LabelRows]:
         return
     part = Window(rows.start, 0, len(rows), job.scene.grid.width)
     for finished in _finished_rows(job, part):
-        yield LabelRows(finished.row, _ids(finished, job, col=0), finished.scores)
+        yield LabelRows(finished.row, *_known(finished, job, col=0))
 
 
 def _joined(job: Job, row: int, height: int, tiling: Tiling) -> LabelRows:
@@ -62,9 +61,9 @@ def _joined(job: Job, row: int, height: int, tiling: Tiling) -> LabelRows:
         for finished in _finished_rows(job, part):
             first = finished.row - row
             place = slice(first, first + len(finished.channels)), slice(part.col, part.col_stop)
-            ids[place] = _ids(finished, job, col=part.col)
-            if scores is not None and finished.scores is not None:
-                scores[(slice(None), *place)] = finished.scores
+            ids[place], found = _known(finished, job, col=part.col)
+            if scores is not None:
+                scores[(slice(None), *place)] = found
     return LabelRows(row, ids, scores)
 
 
@@ -105,8 +104,8 @@ def _scores_of(batch: dict[str, Any], job: Job) -> NDArray[np.float32]:
     """
     image, valid = (filled_up(part, job.batch_size) for part in as_seen(batch, job))
     with torch.inference_mode():
-        scores = job.model(image.to(job.device), valid.to(job.device))
-        array: NDArray[np.float32] = scores[: len(batch["row"])].float().cpu().numpy()
+        scores = job.model(image, valid)
+        array: NDArray[np.float32] = scores[: len(batch["row"])].numpy()
     expected = job.output or job.size
     found = (int(array.shape[-2]), int(array.shape[-1]))
     if found != expected:
@@ -121,15 +120,17 @@ def _scores_of(batch: dict[str, Any], job: Job) -> NDArray[np.float32]:
     return array
 
 
-def _ids(part: FinishedRows, job: Job, *, col: int) -> NDArray[np.uint8]:
-    """Class ids of finished rows, ignored where nothing was measured and outside the AOI.
+def _known(
+    part: FinishedRows, job: Job, *, col: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+    """Class ids and scores of finished rows: ignored, and 0, where nothing was measured and outside the AOI.
 
     Args:
         part: The rows.
         job: What they belong to.
         col: Their first column in the scene.
     """
-    ids, classes = part.channels, job.classes
+    ids, scores, classes = part.channels, part.scores, job.classes
     if classes.ids != tuple(range(len(classes))):
         ids = classes.id_table()[ids]
     known = part.covered
@@ -137,4 +138,5 @@ def _ids(part: FinishedRows, job: Job, *, col: int) -> NDArray[np.uint8]:
         known = known & area.mask(Window(part.row, col, *ids.shape))
     if not known.all():
         ids = np.where(known, ids, np.uint8(classes.ignore_id))
-    return ids
+        scores = None if scores is None else np.where(known, scores, np.float32(0))
+    return ids, scores

@@ -36,7 +36,7 @@ def test_mixed_precision_is_near_to_full_precision_and_another_run(image, tmp_pa
 
 
 def test_precisions_and_devices_that_there_are_not_are_refused(image):
-    with pytest.raises(ConfigError, match="precision is '8', expected one of: 32, 16-mixed"):
+    with pytest.raises(ConfigError, match="precision is '8': Input should be '32', '16-mixed'"):
         learner().predict(Scene.of(image), precision="8")
     with pytest.raises(ConfigError, match="device is 'toaster', which cannot be used here"):
         learner().predict(Scene.of(image), device="toaster")

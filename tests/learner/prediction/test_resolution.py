@@ -101,5 +101,7 @@ def test_a_resolution_that_nobody_knows_is_refused(scene, tmp_path):
         trained_on(scene, None).predict(scene, resolution="trained")
     with pytest.raises(BundleError, match="the training scenes had no georeference"):
         learner().predict(scene, resolution="trained")
-    with pytest.raises(ConfigError, match="resolution is 'fine', expected one of: image, trained"):
+    with pytest.raises(
+        ConfigError, match="resolution is 'fine': Input should be 'image' or 'trained'"
+    ):
         learner().predict(scene, resolution="fine")
