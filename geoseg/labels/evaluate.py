@@ -5,6 +5,7 @@ from __future__ import annotations
 from geoseg.labels.base import Labels
 from geoseg.labels.evaluation.errormap import ErrorKind
 from geoseg.labels.evaluation.report import Evaluation
+from geoseg.labels.evaluation.scoring import Scoring
 from geoseg.labels.judging import judging
 from geoseg.sources.base import VectorSource
 from geoseg.sources.handles import block_cache
@@ -55,6 +56,14 @@ def evaluate(
         LabelError: The class maps differ, or ids are outside them.
         StoreError: The map of errors cannot be written.
     """
+    # Checked where they are used, with an error of the arguments' own.
+    scoring = Scoring.model_construct(
+        boundary_px=boundary_px,
+        object_iou=object_iou,
+        bootstrap=bootstrap,
+        block_px=block_px,
+        seed=seed,
+    )
     with (
         judging(
             truth,
@@ -62,11 +71,7 @@ def evaluate(
             prediction.classes,
             aoi,
             name=name,
-            boundary_px=boundary_px,
-            object_iou=object_iou,
-            bootstrap=bootstrap,
-            block_px=block_px,
-            seed=seed,
+            scoring=scoring,
             error_map=error_map,
             error_kind=error_kind,
         ) as judge,

@@ -14,6 +14,7 @@ from geoseg.labels.evaluation.errormap import error_map as written_errors
 from geoseg.labels.evaluation.evaluator import Evaluator
 from geoseg.labels.evaluation.nearest import brought_onto, placed
 from geoseg.labels.evaluation.report import Evaluation
+from geoseg.labels.evaluation.scoring import Scoring
 from geoseg.sources.base import VectorSource
 from geoseg.window import Window
 
@@ -51,11 +52,7 @@ def judging(
     aoi: VectorSource | None = None,
     *,
     name: str = "scene",
-    boundary_px: int | None = None,
-    object_iou: float | None = None,
-    bootstrap: int = 0,
-    block_px: int = 512,
-    seed: int = 0,
+    scoring: Scoring | None = None,
     error_map: str | None = None,
     error_kind: ErrorKind = "right",
 ) -> Iterator[Judge]:
@@ -76,14 +73,12 @@ def judging(
         classes: Of the prediction; None: those of the truth.
         aoi: Where to compare.
         name: What the result calls the scene.
-        boundary_px: As for `evaluate`; then, and with `object_iou`, whole rows are to come in order.
-        object_iou: As for `evaluate`.
-        bootstrap: As for `evaluate`.
-        block_px: As for `evaluate`.
-        seed: As for `evaluate`.
+        scoring: What is measured beside the confusion matrix; for boundaries and objects whole rows are to
+            come in order. None: nothing.
         error_map: As for `evaluate`; the file appears when the block ends.
         error_kind: As for `evaluate`.
     """
+    options = scoring or Scoring()
     _check_crs(truth.grid, grid, name)
     truth, note = brought_onto(truth, grid)
     with ExitStack() as stack:
@@ -96,11 +91,11 @@ def judging(
             truth.classes,
             predicted_classes=classes,
             name=name,
-            boundary_px=boundary_px,
-            object_iou=object_iou,
-            bootstrap=bootstrap,
-            block_px=block_px,
-            seed=seed,
+            boundary_px=options.boundary_px,
+            object_iou=options.object_iou,
+            bootstrap=options.bootstrap,
+            block_px=options.block_px,
+            seed=options.seed,
             errors=errors,
         )
         compare = evaluator.against(truth, aoi)

@@ -13,6 +13,7 @@ from geoseg.errors import GridError, SourceError
 from geoseg.grid import Grid
 from geoseg.sources.base import Chip, fill_around
 from geoseg.sources.cache import drop, remember, stamp
+from geoseg.sources.files.behind import behind_raster
 from geoseg.sources.files.overviews import factors_of
 from geoseg.sources.files.rasterfile import RasterFile, describe_file, read_file
 from geoseg.sources.files.tiffreader import TIFF_CACHE_BYTES
@@ -171,6 +172,13 @@ class GeoTIFFSource(TransformedSource):
             for row, col in ((0, 0), (height - 1, width - 1)):
                 read_file(file, Window(row, col, 1, 1), layout.dtype)
         super().check()
+
+    def uris_within(self) -> tuple[str, ...]:
+        """The files beside these (`.ovr`, `.msk`, ...), those that a VRT names, and archives; see `files_of`.
+
+        Those of files on servers are not asked for.
+        """
+        return tuple(dict.fromkeys(name for uri in self.uris for name in behind_raster(uri)))
 
     @property
     def _overviews(self) -> tuple[int, ...]:

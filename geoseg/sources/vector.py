@@ -11,6 +11,7 @@ from pydantic import ValidationInfo, field_validator, model_serializer
 from geoseg.errors import ConfigError, SourceError
 from geoseg.grid import Bounds
 from geoseg.sources.cache import remember
+from geoseg.sources.files.behind import behind_vector
 from geoseg.sources.transformedvector import (
     TransformedVectorSource,
     frame_bytes,
@@ -64,6 +65,10 @@ class FileVectorSource(TransformedVectorSource):
     def files(self) -> tuple[str, ...]:
         """The one file."""
         return (self.uri,)
+
+    def uris_within(self) -> tuple[str, ...]:
+        """The files that belong to it, such as `.dbf`, `.shx` and `.prj` of a Shapefile; see `files_of`."""
+        return behind_vector(self.uri)
 
 
 class FrameSource(TransformedVectorSource):

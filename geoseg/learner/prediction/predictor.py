@@ -205,11 +205,7 @@ class Predictor(ABC):
             self.classes,
             scene.aoi,
             name=scene.id,
-            boundary_px=scoring.boundary_px,
-            object_iou=scoring.object_iou,
-            bootstrap=scoring.bootstrap,
-            block_px=scoring.block_px,
-            seed=scoring.seed,
+            scoring=scoring,
         )
         with judged as judge:
             if store is None:
