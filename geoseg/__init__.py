@@ -8,7 +8,8 @@ How data flow, one line a step; everything is on the scene's one grid:
 3. `RasterLabels` and `VectorLabels` read class ids of a `ClassMap` onto that grid.
 4. A `Scene` joins image, labels and area of interest; `Scene.of("image.tif", "labels.tif")`.
 5. `RandomWindowGeoDataset` and `SlidingWindowGeoDataset` serve windows of scenes to PyTorch.
-6. `Learner(classes, Training(...)).fit(scenes)` trains; `save` and `load` keep a bundle.
+6. `Learner(classes, Training(model="unet/resnet34")).fit(scenes)` trains; `save` and `load` keep a bundle;
+   `open_model` opens what `geoseg export` wrote.
 7. `learner.predict(scene, GeoTIFFLabelStore(uri="map.tif"))` writes a georeferenced map.
 8. `evaluate(truth, prediction)` compares two `Labels`: one confusion matrix over all pixels; `judging`
    does it while a map is made.
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from geoseg.learner.exported import ExportedModel, open_model
     from geoseg.sampling import ClassHistogram, Sampling, class_counts
     from geoseg.scene import Sample, Scene
+    from geoseg.scenes import ScenePattern, SceneTable
     from geoseg.sources import (
         ArraySource,
         Buffer,
@@ -147,6 +149,7 @@ _HOMES = {
     "geoseg.learner.exported": ("ExportedModel", "open_model"),
     "geoseg.sampling": ("ClassHistogram", "Sampling", "class_counts"),
     "geoseg.scene": ("Sample", "Scene"),
+    "geoseg.scenes": ("ScenePattern", "SceneTable"),
     "geoseg.sources": (
         "ArraySource",
         "Buffer",
@@ -233,6 +236,8 @@ __all__ = [
     "Sample",
     "Sampling",
     "Scene",
+    "ScenePattern",
+    "SceneTable",
     "ScoreAccumulator",
     "Scoring",
     "SegmentationData",

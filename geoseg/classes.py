@@ -8,10 +8,11 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema
 
 from geoseg.errors import LabelError
-from geoseg.spec import Spec
+from geoseg.spec import AlsoWritten, Spec
 
 _Byte = Annotated[int, Field(ge=0, le=255)]
 
@@ -25,7 +26,8 @@ def _from_hex(value: Any) -> Any:
     return tuple(bytes.fromhex(value[1:]))
 
 
-Color = Annotated[tuple[_Byte, _Byte, _Byte], BeforeValidator(_from_hex)]
+_HEX = {"type": "string", "pattern": "^#[0-9a-fA-F]{6}$"}
+Color = Annotated[tuple[_Byte, _Byte, _Byte], BeforeValidator(_from_hex), AlsoWritten(_HEX)]
 """Red, green, blue, 0..255; `#rrggbb` is taken too."""
 
 _PALETTE = (
@@ -53,6 +55,13 @@ class ClassInfo(Spec):
     color: Color
     """Red, green, blue, 0..255, or `#rrggbb`."""
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """The list of a ClassMap fills in what is missing."""
+        return {**handler(schema), "required": ["name"]}
+
 
 def _complete(value: Any) -> Any:
     """Bare names become records; a missing id is the place in the list, a missing colour a default."""
@@ -75,7 +84,10 @@ class ClassMap(Spec):
     1
     """
 
-    classes: Annotated[tuple[ClassInfo, ...], BeforeValidator(_complete)] = Field(min_length=1)
+    classes: Annotated[
+        tuple[Annotated[ClassInfo, AlsoWritten({"type": "string"})], ...],
+        BeforeValidator(_complete),
+    ] = Field(min_length=1)
     """The classes in the order of score channels; ids and names are unique."""
     ignore_id: int = Field(default=255, ge=0, le=255)
     """The id of pixels that are not labelled: left out of loss, statistics and scores."""
@@ -84,6 +96,14 @@ class ClassMap(Spec):
     @classmethod
     def _from_list(cls, data: Any) -> Any:
         return {"classes": data} if isinstance(data, list | tuple) else data
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """A list alone is enough."""
+        found = handler(schema)
+        return {"anyOf": [found["properties"]["classes"], found]}
 
     @model_validator(mode="after")
     def _unique(self) -> Self:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
+from geoseg import yamltext
 from geoseg.classes import ClassMap
 from geoseg.errors import SceneError, StoreError
 from geoseg.grid import Grid
@@ -21,15 +30,20 @@ from geoseg.labels.evaluation.scoring import Scoring
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.learner.training import Prediction, Training, check_tta
 from geoseg.outputs import local_path, refuse_inputs
+from geoseg.record import FACTS, RESOLVED, recorded, refuse_own_file
+from geoseg.report import TrainingFacts, write_report
 from geoseg.scene import Scene
-from geoseg.spec import Spec, Uri
+from geoseg.scenes import SceneList
+from geoseg.spec import Spec, Uri, as_path
 from geoseg.window import Window, pair
+from geoseg.yamlfile import INCLUDE, read_whole, with_changes
 
 if TYPE_CHECKING:
     from geoseg.learner.learner import Learner
 
-BUNDLE, MAPS, SCORES = "bundle.zip", "predictions", "evaluation.json"
-"""What `run` leaves in the output folder: the model, a folder of label maps, the scores."""
+BUNDLE, MAPS, SCORES, REPORT = "bundle.zip", "predictions", "evaluation.json", "report.html"
+"""What `run` leaves in the output folder: the model, a folder of label maps, the scores, and a page about
+all of it."""
 
 KEPT = ("metrics.csv", "last.ckpt", "best.ckpt")
 """What the training leaves there too."""
@@ -48,11 +62,11 @@ class Experiment(Spec):
 
     classes: ClassMap
     """What is told apart; in YAML a list of names is enough."""
-    train: tuple[Scene, ...] = Field(min_length=1)
-    """Scenes to learn from, with labels."""
-    valid: tuple[Scene, ...] = ()
+    train: SceneList = Field(min_length=1)
+    """Scenes to learn from, with labels; patterns and tables of scenes are looked up."""
+    valid: SceneList = ()
     """Scenes to measure on after each epoch, with labels."""
-    test: tuple[Scene, ...] = ()
+    test: SceneList = ()
     """Scenes that are predicted and scored at the end, with labels."""
     training: Training = Training()
     """How the model is trained."""
@@ -93,6 +107,53 @@ class Experiment(Spec):
                     f"test scene id {scene.id!r} cannot be the name of its map; leave out / and \\"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _maps_are_apart(self) -> Self:
+        owners: dict[str, str] = {}
+        for scene in self.test:
+            for uri in _store_of(scene, Path(self.output)).outputs:
+                owner = owners.setdefault(os.path.realpath(uri), scene.id)
+                if owner != scene.id:
+                    raise ValueError(
+                        f"test scenes {owner!r} and {scene.id!r} both write {uri}, so that one map would "
+                        "replace the other; give each a `store` of its own, or leave it out"
+                    )
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Of a file, which may include others and then need not be whole."""
+        found = handler(schema)
+        name = {"type": "string"}
+        found["properties"][INCLUDE] = {
+            "description": "YAML files on which this one builds: its own values count before theirs.",
+            "anyOf": [name, {"type": "array", "items": name}],
+        }
+        whole = {"required": found.pop("required")}
+        return {**found, "anyOf": [whole, {"required": [INCLUDE]}]}
+
+    @classmethod
+    def from_yaml(cls, text_or_path: str | Path, *, changes: Sequence[str] = ()) -> Self:
+        """The experiment of a YAML text or file.
+
+        Args:
+            text_or_path: As of every Spec; a file may `include` others at its top, whose relative uris
+                are taken against their own folder.
+            changes: `path=value` each, such as "training.epochs=3", "train.0.image=b.tif"; relative uris
+                in them are taken against the working directory.
+
+        Raises:
+            ConfigError: A file cannot be read, is not YAML or includes itself, or a change leads nowhere.
+            pydantic.ValidationError: Keys or values are wrong; one line each with its path.
+        """
+        path = as_path(text_or_path)
+        tree = yamltext.load(str(text_or_path)) if path is None else read_whole(path)
+        tree = with_changes(tree, changes, folder=os.getcwd())  # noqa: PTH109 - uris are text
+        base = None if path is None else str(path.resolve().parent)
+        return cls.model_validate(tree, context={"base": base})
 
     def scenes(self) -> Iterator[tuple[str, Scene]]:
         """(part, scene) of all scenes; parts are "train", "valid" and "test"."""
@@ -135,6 +196,8 @@ class Results:
     """The scores on the test scenes; None without any."""
     scores: str | None
     """The file of the scores."""
+    report: str
+    """The file of the report."""
 
 
 def check(experiment: Experiment) -> list[SceneReport]:
@@ -159,28 +222,53 @@ def check(experiment: Experiment) -> list[SceneReport]:
     return reports
 
 
-def run(experiment: Experiment) -> Results:
+def run(experiment: Experiment, *, file: str | None = None) -> Results:
     """Check, train, save the bundle, predict the test scenes and score them.
 
     In the output folder are then `bundle.zip`, `metrics.csv` and `last.ckpt` of the training,
-    `predictions/<scene>.tif` and `evaluation.json`. The map of a scene that names a store goes there
-    instead.
+    `predictions/<scene>.tif` and `evaluation.json`; `report.html`, a page about all of it; and what was
+    run: `run.yaml`, which can be run again, and `run.json` with times, seeds, versions and the state of
+    git. The map of a scene that names a store goes there instead.
+
+    Args:
+        experiment: What is run.
+        file: Its file, for the record.
 
     Raises:
         StoreError: The output folder cannot be written.
+        ConfigError: A file that is read, or a `run.yaml` of one's own, would be replaced.
         GeosegError: As in `check`.
     """
-    from geoseg.learner.learner import Learner  # torch and Lightning take seconds to import
-
     folder = _writable(experiment.output)
     stores = {scene.id: _store_of(scene, folder) for scene in experiment.test}
-    outputs = [str(folder / name) for name in (BUNDLE, SCORES, *KEPT)]
+    outputs = [str(folder / name) for name in (BUNDLE, SCORES, REPORT, RESOLVED, FACTS, *KEPT)]
     outputs += [uri for store in stores.values() for uri in store.outputs]
     inputs = [uri for _, scene in experiment.scenes() for uri in scene.inputs]
     refuse_inputs(outputs, inputs)
+    refuse_own_file(folder)
     for store in stores.values():
         store.check()
     check(experiment)
+    seeds = {"training": experiment.training.seed, "scoring": experiment.scoring.seed}
+    with recorded(experiment, folder, seeds=seeds, file=file) as record:
+        results = _work(experiment, folder, stores)
+        record.add(**_facts(results))
+    return results
+
+
+def _facts(results: Results) -> dict[str, Any]:
+    """What the record of a run tells of its outcome; paths are relative to it."""
+    if results.evaluation is None:
+        return {"evaluation": None, "scores": None}
+    overall = results.evaluation.to_dict()["overall"]
+    scores = {name: overall[name] for name in ("mean_iou", "accuracy", "kappa")}
+    return {"evaluation": SCORES, "scores": scores}
+
+
+def _work(experiment: Experiment, folder: Path, stores: Mapping[str, LabelStore]) -> Results:
+    """Train, save the bundle, predict and score."""
+    from geoseg.learner.learner import Learner  # torch and Lightning take seconds to import
+
     learner = Learner(experiment.classes, experiment.training)
     learner.fit(experiment.train, experiment.valid or None, folder=str(folder))
     bundle = str(folder / BUNDLE)
@@ -192,11 +280,36 @@ def run(experiment: Experiment) -> Results:
         for scene in experiment.test
     }
     maps = {name: (store.outputs or ("",))[-1] for name, store in stores.items()}
-    if not parts:
-        return Results(learner, bundle, maps, evaluation=None, scores=None)
-    evaluation, scores = Evaluation.pool(parts), str(folder / SCORES)
-    evaluation.save(scores)
-    return Results(learner, bundle, maps, evaluation, scores)
+    evaluation = scores = None
+    if parts:
+        evaluation, scores = Evaluation.pool(parts), str(folder / SCORES)
+        evaluation.save(scores)
+    report = str(folder / REPORT)
+    _write_report(report, experiment, learner, stores, evaluation)
+    return Results(learner, bundle, maps, evaluation, scores, report)
+
+
+def _write_report(
+    uri: str,
+    experiment: Experiment,
+    learner: Learner,
+    stores: Mapping[str, LabelStore],
+    evaluation: Evaluation | None,
+) -> None:
+    facts = TrainingFacts(
+        classes=experiment.classes,
+        training=experiment.training,
+        prediction=experiment.prediction,
+        train=experiment.train,
+        valid=experiment.valid,
+        test=experiment.test,
+        history=learner.history,
+        histogram=learner.histogram,
+        versions=learner.info.versions,
+        evaluation=evaluation,
+        predictions={name: store.read() for name, store in stores.items() if store.outputs},
+    )
+    write_report(uri, facts)
 
 
 def _store_of(scene: Scene, folder: Path) -> LabelStore:

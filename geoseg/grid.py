@@ -9,7 +9,14 @@ from typing import Annotated, Any, Self
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 from pyproj import Geod, Transformer
 from pyproj.enums import TransformDirection
 from pyproj.exceptions import ProjError
@@ -62,23 +69,30 @@ CRSField = Annotated[
     CRS,
     BeforeValidator(to_crs),
     PlainSerializer(lambda crs: crs.to_string(), return_type=str),
+    WithJsonSchema({"type": ["string", "integer"]}),
 ]
 AffineField = Annotated[
     Affine,
     BeforeValidator(_to_affine),
     PlainSerializer(lambda transform: list(transform[:6]), return_type=list[float]),
+    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 6}),
 ]
 
 
 @lru_cache(maxsize=256)
-def transformer(from_crs: str, to_crs: str) -> Transformer:
+def transformer(from_crs: str, to_crs: str, *, over: bool = False) -> Transformer:
     """A cached pyproj transformer in (x, y) order; CRSs as text.
+
+    Args:
+        from_crs: Of what is given.
+        to_crs: Of what is wanted.
+        over: Whether longitudes may go on past 180 degrees instead of beginning anew at -180.
 
     Raises:
         GridError: Nothing leads from one to the other, as from a CRS of a building site.
     """
     try:
-        return Transformer.from_crs(from_crs, to_crs, always_xy=True)
+        return Transformer.from_crs(from_crs, to_crs, always_xy=True, force_over=over)
     except ProjError as error:
         raise GridError(
             f"no transformation leads from {from_crs} to {to_crs}; assign the data a CRS that lies "

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from geoseg.errors import ConfigError, StoreError
+
+_NAMING = ".naming.json"
+"""In the hidden folder from when its files begin to take their names: these, and which file each is."""
 
 
 def local_path(uri: str) -> Path:
@@ -68,7 +73,8 @@ def written_together(uris: Sequence[str]) -> Iterator[tuple[Path, ...]]:
 
     They take them one after another, in the order given: no file system renames several files at once.
     Where one cannot, those before it are taken back and what had their names has them again. Only a
-    process that is killed between two of them leaves new files beside old ones, each of them whole.
+    process that is killed between two of them leaves new files beside old ones, each of them whole,
+    until `take_back`.
 
     Args:
         uris: Files of one folder.
@@ -102,6 +108,8 @@ def _name_all(folder: Path, targets: Sequence[Path]) -> None:
     """Give files of a folder their final names, all of them or none."""
     tried: list[tuple[Path, Path | None]] = []
     whole = False
+    if len(targets) > 1:
+        _note_names(folder, targets)
     try:
         for target in targets:
             try:
@@ -122,9 +130,75 @@ def _kept(target: Path, folder: Path) -> Path | None:
     """A second name for the file that is to be replaced; None where there is none."""
     if not target.exists():
         return None
-    old = folder / f"old-{target.name}"
+    old = folder / _old_name(target.name)
     try:
         old.hardlink_to(target)  # the target keeps its name
     except OSError:
         target.rename(old)  # a file system without links
     return old
+
+
+def _old_name(name: str) -> str:
+    return f"old-{name}"
+
+
+def _note_names(folder: Path, targets: Sequence[Path]) -> None:
+    """Write down what is going to be named, for `take_back`."""
+    files = {target.name: _file_at(folder / target.name) for target in targets}
+    try:
+        (folder / _NAMING).write_text(json.dumps(files), encoding="utf-8")
+    except OSError as error:
+        raise StoreError(
+            f"{targets[-1]}: cannot be written: {error.strerror}. Is the disk full? Make room"
+        ) from error
+
+
+def take_back(folder: Path) -> None:
+    """Remove the hidden folder of a process that was killed, and the names that it had begun to give.
+
+    Where only some of its files had got their names, these are removed, and what had the names before
+    has them again. A name that somebody else has given to another file since then stays. Where all had
+    got them, they stay: nothing is half done.
+
+    Args:
+        folder: As `written_together` makes it; no process uses it any more.
+
+    Raises:
+        StoreError: A file cannot be removed or renamed.
+    """
+    begun = _noted_names(folder)
+    waiting = [name for name in begun if (folder / name).exists()]
+    for name in begun if waiting else ():
+        target, old = folder.parent / name, folder / _old_name(name)
+        try:
+            if name in waiting:
+                if old.exists() and not target.exists():  # a file system without links
+                    old.replace(target)
+            elif _file_at(target) == begun[name]:
+                old.replace(target) if old.exists() else target.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"{target}: a run that was killed had begun to replace it, which cannot be taken back: "
+                f"{error.strerror}; remove it"
+            ) from error
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _noted_names(folder: Path) -> dict[str, Any]:
+    """Name to what tells its file; nothing where no name was given yet."""
+    try:
+        found = json.loads((folder / _NAMING).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: told for name, told in found.items() if Path(name).name == name != ".."}
+
+
+def _file_at(path: Path) -> list[int] | None:
+    """What tells a file from others, under whatever name; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return [found.st_ino, found.st_size, found.st_mtime_ns]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     SerializerFunctionWrapHandler,
     ValidationError,
@@ -32,6 +32,7 @@ from pydantic_core import (
 
 from geoseg import yamltext
 from geoseg.errors import ConfigError
+from geoseg.placed import PlacedText, placed
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -136,7 +137,7 @@ class Spec(BaseModel):
             raise
 
     def uris_within(self) -> tuple[str, ...]:
-        """The files that the file of its `uri` names, if it is of a kind that does; see `files_of`."""
+        """The files that the file of its `uri` names, or that are read with it; see `files_of`."""
         return ()
 
     @classmethod
@@ -150,7 +151,7 @@ class Spec(BaseModel):
             ConfigError: The file cannot be read, is not YAML, or has a key twice.
             pydantic.ValidationError: Keys or values are wrong; one line each with its path.
         """
-        path = _as_path(text_or_path)
+        path = as_path(text_or_path)
         if path is None:
             return cls.model_validate(yamltext.load(str(text_or_path)))
         try:
@@ -176,7 +177,7 @@ def uris_of(spec: Spec) -> tuple[str, ...]:
 
 
 def files_of(spec: Spec) -> tuple[str, ...]:
-    """Those of `uris_of`, and the files that these name in their turn, where a Spec can tell.
+    """Those of `uris_of`, and the files that these name or that are read with them, where a Spec can tell.
 
     To tell, a Spec may read a file or ask a server; what cannot be read names nothing.
     """
@@ -296,30 +297,57 @@ class FrozenMap(Mapping[K, V]):
         )
 
 
-def text_stands_for(tag: str, *, by_suffix: Mapping[str, str] | None = None) -> BeforeValidator:
+class AlsoWritten:
+    """For a field whose validator takes another form too: tells the JSON Schema of it, no more.
+
+    Stands in the field's `Annotated[...]`.
+    """
+
+    __slots__ = ("_forms",)
+
+    def __init__(self, *forms: dict[str, Any]) -> None:
+        self._forms = forms
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [*self._forms, handler(schema)]}
+
+
+class _TextStandsFor(AlsoWritten):
+    __slots__ = ("_by_suffix", "_tag")
+
+    def __init__(self, tag: str, by_suffix: Mapping[str, str]) -> None:
+        super().__init__({"type": "string", "description": f"The uri of a `{tag}`."})
+        self._tag, self._by_suffix = tag, by_suffix
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(self._stand_for, handler(source))
+
+    def _stand_for(self, value: Any) -> Any:
+        if not isinstance(value, str | os.PathLike):
+            return value
+        text = os.fspath(value).lower()
+        tags = [other for suffix, other in self._by_suffix.items() if text.endswith(suffix)]
+        return {"type": tags[0] if tags else self._tag, "uri": value}
+
+
+def text_stands_for(tag: str, *, by_suffix: Mapping[str, str] | None = None) -> AlsoWritten:
     """For a field of a family: plain text is the `uri` of the kind with this tag.
 
     Args:
         tag: The kind.
         by_suffix: {lower-case end of the text: another kind}.
     """
-
-    def stand_for(value: Any) -> Any:
-        if not isinstance(value, str | os.PathLike):
-            return value
-        text = os.fspath(value).lower()
-        tags = [other for suffix, other in (by_suffix or {}).items() if text.endswith(suffix)]
-        return {"type": tags[0] if tags else tag, "uri": value}
-
-    return BeforeValidator(stand_for)
-
-
-_DRIVER = re.compile(r"[A-Za-z][A-Za-z0-9_]+:")
-"""How GDAL names a driver before a path, as in `netcdf:a.nc:red` or `GTIFF_DIR:2:a.tif`."""
+    return _TextStandsFor(tag, dict(by_suffix or {}))
 
 
 def _as_text(uri: Any) -> Any:
     """A Path given in Python names a local file: there its text loses nothing."""
+    if isinstance(uri, PlacedText):
+        return placed(uri, uri.folder)
     return os.fspath(uri) if isinstance(uri, os.PathLike) else uri
 
 
@@ -329,17 +357,14 @@ def _against_base(uri: str, info: ValidationInfo) -> str:
     What is no plain path stays as it is: URLs, `/vsi...`, and a driver's `NAME:...`.
     """
     base = (info.context or {}).get("base")
-    named = _DRIVER.match(uri) is not None or "://" in uri
-    if base is None or named or uri.startswith("/") or Path(uri).is_absolute():
-        return uri
-    return str(Path(base) / uri)
+    return uri if base is None else placed(uri, base)
 
 
 Uri = Annotated[str, BeforeValidator(_as_text), AfterValidator(_against_base)]
 """A local path, `/vsi...` path or URL as text (a Path would eat a slash of `s3://`)."""
 
 
-def _as_path(text_or_path: str | Path) -> Path | None:
+def as_path(text_or_path: str | Path) -> Path | None:
     """The file that is meant, or None where it is YAML text."""
     if isinstance(text_or_path, Path):
         return text_or_path

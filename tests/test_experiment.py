@@ -90,6 +90,9 @@ def test_relative_paths_are_meant_from_the_file(folder):
     assert experiment.train[0].image.uri == str(folder / "a.tif")
     assert experiment.train[0].labels.source.uri == str(folder / "a_ids.tif")
     assert experiment.output == str(folder / "out")
+    for written, meant in (("w.pth", str(folder / "w.pth")), ("imagenet", "imagenet")):
+        experiment = read(folder, ("epochs: 5", f"epochs: 5, weights: {written}"))
+        assert experiment.training.weights == meant
 
 
 def test_an_experiment_survives_yaml_pickle_and_hash(folder):
@@ -122,6 +125,28 @@ def test_what_is_wrong_is_told_with_its_place(keys, place, text):
     with pytest.raises(ValidationError, match=text) as caught:
         made(**keys)
     assert [error["loc"] for error in caught.value.errors()] == [place]
+
+
+@pytest.mark.parametrize(
+    ("stores", "both"),
+    [
+        (("m.tif", "m.tif"), "m.tif"),
+        (("m.tif", "./x/../m.tif"), "m.tif"),
+        (("m.gpkg", {"type": "vector", "uri": "m.gpkg", "scores": True}), "m.gpkg"),
+        (("out/predictions/y.tif", None), "y.tif"),
+        (({"type": "geotiff", "uri": "m.tif", "scores": True}, "m.scores.tif"), "m.scores.tif"),
+    ],
+)
+def test_test_scenes_whose_maps_would_replace_each_other_are_refused(stores, both):
+    tests = [scene(id=name, store=store) for name, store in zip("xy", stores, strict=True)]
+    with pytest.raises(ValidationError, match=rf"test scenes 'x' and 'y' both write .*{both}"):
+        made(test=tests)
+
+
+def test_stores_of_scenes_that_are_not_predicted_and_stores_apart_are_fine():
+    stores = ["m.tif", {"type": "geotiff", "uri": "n.tif", "scores": True}, None]
+    tests = [scene(id=name, store=store) for name, store in zip("xyz", stores, strict=True)]
+    assert len(made(train=[scene(store="m.tif")], test=tests).test) == 3
 
 
 def test_check_counts_the_labels_that_training_sees(folder):
@@ -202,6 +227,7 @@ def test_a_run_leaves_model_maps_scores_and_numbers(folder):
     out = folder / "out"
     assert {p.name for p in out.iterdir()} == {
         "bundle.zip", "predictions", "evaluation.json", "metrics.csv", "last.ckpt",
+        "run.yaml", "run.json", "report.html",
     }  # fmt: skip
     with rasterio.open(folder / "b_ids.tif") as ids, rasterio.open(results.maps["b"]) as labels:
         truth, predicted = ids.read(1), labels.read(1)
@@ -227,7 +253,7 @@ def test_the_same_experiment_gives_the_same_files(folder):
         names = (results.bundle, results.maps["b"], results.scores)
         written.append([Path(name).read_bytes() for name in names])
     assert written[0] == written[1]
-    assert len(list((folder / "out").iterdir())) == 5
+    assert len(list((folder / "out").iterdir())) == 8
 
 
 def test_prediction_options_reach_the_map(folder):

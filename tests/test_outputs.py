@@ -1,11 +1,15 @@
+import json
 import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from geoseg.errors import StoreError
-from geoseg.outputs import written_together, written_whole
+from geoseg.outputs import take_back, written_together, written_whole
 
 
 def test_a_file_appears_under_its_name_when_the_block_ends(tmp_path):
@@ -114,3 +118,80 @@ def test_where_one_of_several_is_not_written_all_names_are_as_before(
         write_some(tmp_path, set("abc") - {missing})
     assert contents(tmp_path) == {"a": "old a", "c": "old c"}
     assert len(list(tmp_path.iterdir())) == 2
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from geoseg.outputs import written_together
+
+def refuse(*_):
+    raise OSError("a file system without links")
+
+def replace(self, target):
+    if Path(target).name == sys.argv[2]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return renamed(self, target)
+
+renamed, Path.replace = Path.replace, replace
+if sys.argv[3] == "no links":
+    Path.hardlink_to = refuse
+with written_together([os.path.join(sys.argv[1], name) for name in "abc"]) as paths:
+    for path in paths:
+        path.write_text(f"new {path.name}")
+"""
+
+
+def killed(folder, place, links="links"):
+    """Write a, b and c and be killed before one of them gets its name: the hidden folder."""
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(folder), place, links],
+        check=False,
+        cwd=Path(__file__).parents[1],
+    )
+    assert done.returncode == -signal.SIGKILL
+    (hidden,) = folder.glob(".a-????????")
+    return hidden
+
+
+@pytest.mark.parametrize("links", ["links", "no links"])
+@pytest.mark.parametrize("place", ["a", "b", "c"])
+def test_what_a_killed_process_had_named_is_taken_back(tmp_path, place, links):
+    before = {"a": "old a", "c": "old c"}
+    for name, text in before.items():
+        (tmp_path / name).write_text(text)
+    hidden = killed(tmp_path, place, links)
+    assert place == "a" or (tmp_path / "a").read_text() == "new a"
+    take_back(hidden)
+    assert contents(tmp_path) == before
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_name_that_somebody_has_given_to_another_file_since_stays(tmp_path):
+    hidden = killed(tmp_path, "c")
+    (tmp_path / "b").unlink()
+    (tmp_path / "b").write_text("of others")
+    take_back(hidden)
+    assert contents(tmp_path) == {"b": "of others"}
+    assert not hidden.exists()
+
+
+def test_where_all_had_got_their_names_they_stay(tmp_path):
+    hidden = killed(tmp_path, "c")
+    (hidden / "c").replace(tmp_path / "c")
+    take_back(hidden)
+    assert contents(tmp_path) == {name: f"new {name}" for name in "abc"}
+    assert not hidden.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[1]", "3", json.dumps({"..": None, "../out/mine": [1], "no": 3, "": []}), "[" * 9999]
+)  # fmt: skip
+def test_a_damaged_list_of_names_takes_nothing_back(tmp_path, text):
+    (hidden := tmp_path / "out" / ".a-abcdefgh").mkdir(parents=True)
+    (hidden / ".naming.json").write_text(text)
+    (hidden / "no").touch()
+    (tmp_path / "out" / "mine").write_text("mine")
+    take_back(hidden)
+    assert contents(tmp_path / "out") == {"mine": "mine"}
+    assert not hidden.exists()

@@ -116,6 +116,8 @@ def test_a_band_of_one_value_is_a_picture_too(valid):
     [
         (("Red", "GREEN", "blue"), [0, 1, 2]),
         (("a", "b", "c", "d"), [0, 1, 2]),
+        (("B2 blue", "B3_green", "B4 red", "B5 nir"), [2, 1, 0]),
+        (("blue 1", "green 1", "red edge", "red 1"), [0, 1, 2]),
         (("a", "b"), [0]),
         (("1",), [0]),
     ],
@@ -292,8 +294,8 @@ def test_a_history_has_a_line_for_each_number():
     epochs = [{"epoch": 0, "train_loss": 3.0}, {"epoch": 1, "train_loss": 2.0, "valid_loss": 5.0}]
     lines = plot.history(epochs).axes[0].get_lines()
     assert {line.get_label(): line.get_ydata().tolist() for line in lines} == {
-        "train_loss": [3.0, 2.0],
-        "valid_loss": [5.0],
+        "training": [3.0, 2.0],
+        "validation": [5.0],
     }
 
 

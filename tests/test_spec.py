@@ -15,6 +15,7 @@ from geoseg.errors import ConfigError, SourceError
 from geoseg.grid import Grid
 from geoseg.labels.base import LabelSource, LabelStore
 from geoseg.labels.geotiff import GeoTIFFLabelStore
+from geoseg.labels.pixels import PixelLabels
 from geoseg.labels.sources import RasterLabels, VectorLabels
 from geoseg.labels.vector import VectorLabelStore
 from geoseg.scene import Scene
@@ -25,6 +26,7 @@ from geoseg.sources.features.reshape import Buffer, OnlyValid, Shift
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.lmdb import LMDBSource
 from geoseg.sources.mbtiles import MBTilesSource
+from geoseg.sources.npy import NpySource
 from geoseg.sources.stac import STACSource
 from geoseg.sources.stack import StackSource
 from geoseg.sources.statistics import Statistics
@@ -125,9 +127,11 @@ WRITTEN = [
     ),
     MBTilesSource(uri="a.mbtiles", zoom=3, nodata_color=(0, 0, 0), on_bad_tile="warn"),
     LMDBSource(uri="store", key="patch_1", bands=("nir", "red"), size=(120, 60)),
+    NpySource(uri="a.npy", axes="hwc", nodata=0),
     FileVectorSource(uri="a.gpkg", layer="roads", where="kind = 'no'"),
     RasterLabels(source=Checkerboard(side=4), classes=CLASSES, mapping={1: 0, -2: 1}),
     VectorLabels(source="a.gpkg", classes=CLASSES, class_by="kind"),
+    PixelLabels(source="a.png", classes=CLASSES, mapping={255: 1}),
     GeoTIFFLabelStore(uri="out.tif", cog=False, scores=True, mode="error"),
     VectorLabelStore(uri="out.gpkg", only=("road",), min_area_m2=20, denoise_px=3),
     GeoTIFFSource(uri="a.tif", transforms=(FillNaN(value=0), Log())),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from geoseg.cli.options import Debug
+from geoseg.cli.options import Changes, Debug
 from geoseg.cli.told import DATA, told_briefly
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def check(
         bool,
         typer.Option("--overfit", help="See whether the model can learn one batch by heart."),
     ] = False,
+    changes: Changes = None,
     debug: Debug = False,
 ) -> None:
     """Look at all that an experiment names.
@@ -31,7 +32,7 @@ def check(
     with told_briefly(debug=debug, name=file):
         from geoseg.experiment import Experiment, check
 
-        experiment = Experiment.from_yaml(Path(file))
+        experiment = Experiment.from_yaml(Path(file), changes=changes or ())
         reports = check(experiment)
         for report in reports:
             typer.echo("\n".join(_lines(report)))

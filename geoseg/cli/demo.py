@@ -74,7 +74,7 @@ def _run(folder: Path, text: str) -> None:
     with written_whole(str(folder / _EXPERIMENT)) as path:
         path.write_text(text, encoding="utf-8")
     with _one_thread():
-        results = run(experiment)
+        results = run(experiment, file=str(folder / _EXPERIMENT))
     preview = str(folder / _PREVIEW)
     scene = experiment.test[0]
     preview_png(preview, scene, GeoTIFFLabelStore(uri=results.maps[scene.id]).read())

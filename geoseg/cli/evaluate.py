@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from geoseg.cli.objects import match_files, told
-from geoseg.cli.options import AoiFile, AsJson, Debug, mapping_of
+from geoseg.cli.options import AoiFile, AsJson, Debug, mapping_of, refuse_unless
 from geoseg.cli.told import told_briefly
 from geoseg.errors import ConfigError, SourceError, StoreError
 from geoseg.outputs import refuse_inputs, written_whole
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from geoseg.labels.evaluate import Evaluation
     from geoseg.labels.tifflabels import GeoTIFFLabels
     from geoseg.scene import Scene
+
+
+T = TypeVar("T")
+
+_SAME = 0.5
+"""From which IoU on two objects are the same, where nobody says."""
 
 
 class ErrorKindOption(StrEnum):
@@ -58,23 +64,33 @@ def evaluate(
         bool, typer.Option("--objects", help="Precision, recall and F1 of whole objects too.")
     ] = False,
     object_iou: Annotated[
-        float, typer.Option(metavar="IOU", help="From where on two objects are the same.")
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            metavar="IOU",
+            help="The same, of objects that count as one from this IoU on; left out: 0.5.",
+        ),
+    ] = None,
     bootstrap: Annotated[
         int, typer.Option(metavar="N", help="95 % intervals from N resamples of blocks, e.g. 1000.")
     ] = 0,
     block_px: Annotated[
-        int, typer.Option(metavar="N", help="Pixels a side of the blocks of --bootstrap.")
-    ] = 512,
-    seed: Annotated[int, typer.Option(help="Where the random numbers of --bootstrap begin.")] = 0,
+        int | None,
+        typer.Option(
+            metavar="N", help="Pixels a side of the blocks of --bootstrap; left out: 512."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Where the random numbers of --bootstrap begin; left out: 0."),
+    ] = None,
     error_map: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="A GeoTIFF of errors: 0 right, 1 wrong, 255 left out."),
     ] = None,
     error_kind: Annotated[
-        ErrorKindOption,
-        typer.Option(help="What that map tells: right or wrong, or pairs of classes."),
-    ] = ErrorKindOption.right,
+        ErrorKindOption | None,
+        typer.Option(help="What that map tells: right or wrong (left out), or pairs of classes."),
+    ] = None,
     plot: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="A PNG of confusion matrix and IoU (needs matplotlib)."),
@@ -92,13 +108,17 @@ def evaluate(
                 {
                     "--mapping": mapping,
                     "--boundary-px": boundary_px,
+                    "--objects": objects or None,
                     "--bootstrap": bootstrap or None,
+                    "--block-px": block_px,
+                    "--seed": seed,
                     "--error-map": error_map,
+                    "--error-kind": error_kind,
                     "--plot": plot,
                 }
             )
             counts, classes = match_files(
-                truth, prediction, aoi=aoi, class_by=class_by, iou=object_iou
+                truth, prediction, aoi=aoi, class_by=class_by, iou=_or(object_iou, _SAME)
             )
             typer.echo(told(counts, classes, as_json=as_json))
             return
@@ -107,6 +127,10 @@ def evaluate(
                 f"{prediction}: a vector file is compared with another one only, but {truth} is none; give "
                 "the map that the polygons were made of"
             )
+        if not bootstrap:
+            refuse_unless("--bootstrap N", {"--block-px": block_px, "--seed": seed})
+        if error_map is None:
+            refuse_unless("--error-map FILE", {"--error-kind": error_kind})
         pairs = mapping_of(mapping)
         outputs = [uri for uri in (error_map, plot) if uri is not None]
         refuse_inputs(outputs, [uri for uri in (truth, prediction, aoi) if uri is not None])
@@ -119,16 +143,21 @@ def evaluate(
             scene.aoi,
             name=scene.id,
             boundary_px=boundary_px,
-            object_iou=object_iou if objects else None,
+            object_iou=_SAME if objects and object_iou is None else object_iou,
             bootstrap=bootstrap,
-            block_px=block_px,
-            seed=seed,
+            block_px=_or(block_px, 512),
+            seed=_or(seed, 0),
             error_map=error_map,
-            error_kind=error_kind.value,
+            error_kind=_or(error_kind, ErrorKindOption.right).value,
         )
         typer.echo(found.to_json() if as_json else found.table())
         if plot is not None:
             _draw(found, plot)
+
+
+def _or(given: T | None, otherwise: T) -> T:
+    """What was given, or what holds where nothing was."""
+    return otherwise if given is None else given
 
 
 def _is_vector(uri: str) -> bool:

@@ -17,6 +17,7 @@ from geoseg.cli.options import AsJson, Debug
 from geoseg.cli.told import told_briefly
 
 if TYPE_CHECKING:
+    from geoseg.labels.tifflabels import GeoTIFFLabels
     from geoseg.sources import RasterSource
 
 _INDENT = "  "
@@ -43,7 +44,7 @@ def info(
     A bundle: classes, bands, dtype, statistics, resolution, training with its last and best epoch, pixels
     of each class, versions, and that its checksums agree. A raster: grid, what tells its place, bands and
     which of them are alpha (left out unless asked for by number), dtype, nodata, blocks, overviews, and
-    classes if geoseg wrote it. Map tiles (.mbtiles): the same and what a look at every tile found (of more
+    classes and how it was made if geoseg wrote it. Map tiles (.mbtiles): the same and what a look at every tile found (of more
     than 20,000, at some). A store of patches, a source in YAML: bands, dtype and grid. An experiment: its
     scenes and options.
     """
@@ -134,8 +135,20 @@ def _raster(path: str) -> dict[str, Any]:
         "overviews": file.overviews(1) if file.count else [],
     }
     with suppress(StoreError):  # a raster of any other kind
-        found["classes"] = _classes(GeoTIFFLabelStore(uri=path).read().classes)
+        labels = GeoTIFFLabelStore(uri=path).read()
+        found |= {"classes": _classes(labels.classes), **_made_by(labels)}
     return found
+
+
+def _made_by(labels: GeoTIFFLabels) -> dict[str, Any]:
+    """How a map was made, where it tells that."""
+    from geoseg.errors import StoreError
+
+    try:
+        made_by = labels.made_by
+    except StoreError as error:
+        return {"made_by": str(error)}
+    return {} if made_by is None else {"made_by": made_by.model_dump(mode="json")}
 
 
 def _tiles(path: str) -> dict[str, Any]:

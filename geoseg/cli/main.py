@@ -13,6 +13,7 @@ from geoseg.cli.export import export
 from geoseg.cli.info import info
 from geoseg.cli.merge import merge
 from geoseg.cli.predict import predict
+from geoseg.cli.schema import schema
 from geoseg.cli.train import train
 from geoseg.cli.vectorize import vectorize
 from geoseg.version import __version__
@@ -47,8 +48,8 @@ def _main(
 
 
 app.command(epilog="Example: geoseg demo out")(demo)
-app.command(epilog="Example: geoseg check experiment.yaml")(check)
-app.command(epilog="Example: geoseg train experiment.yaml")(train)
+app.command(epilog="Example: geoseg check experiment.yaml --set train.0.image=b.tif")(check)
+app.command(epilog="Example: geoseg train experiment.yaml --set training.epochs=3")(train)
 app.command(epilog="Example: geoseg predict bundle.zip image.tif map.tif --aoi area.geojson")(
     predict
 )
@@ -56,6 +57,7 @@ app.command(epilog="Example: geoseg merge part0.tif part1.tif map.tif")(merge)
 app.command(epilog="Example: geoseg evaluate landcover.tif map.tif --mapping 1:0,2:1,3:1")(evaluate)
 app.command(epilog="Example: geoseg vectorize map.tif buildings.gpkg --only building")(vectorize)
 app.command(epilog="Example: geoseg export bundle.zip model.onnx --size 512")(export)
+app.command(epilog="Example: geoseg schema --out experiment.schema.json")(schema)
 app.command(epilog="Example: geoseg info map.tif --json")(info)
 
 

@@ -11,6 +11,15 @@ from geoseg.errors import ConfigError
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Change a value of the file, such as training.epochs=3 or train.0.image=b.tif; values are YAML, "
+        "paths in them are meant from the working directory. May be given several times.",
+    ),
+]
 AoiFile = Annotated[
     str | None,
     typer.Option(
@@ -46,17 +55,34 @@ def shard_of(text: str | None) -> tuple[int, int] | None:
 
 
 def bytes_of(text: str | None) -> int | None:
-    """`500MB`, `2GB` or a plain number as bytes; None stays None.
+    """`500MB`, `2GiB` or a plain number as bytes, in capitals or not; None stays None.
 
     Raises:
         ConfigError: It is written in another way.
     """
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kMGT]?)i?B?", text.strip())
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?))?b?", text.strip().lower())
     if found is None:
-        raise ConfigError(f"--max-memory {text}: expected bytes, as 500MB, 2GB or 300000000")
-    return int(float(found[1]) * 1000 ** " kMGT".index(found[2] or " "))
+        raise ConfigError(f"--max-memory {text}: expected bytes, as 500MB, 2GB, 1GiB or 300000000")
+    number, unit, binary = found.groups()
+    return int(float(number) * (1024 if binary else 1000) ** " kmgt".index(unit or " "))
+
+
+def refuse_unless(needed: str, given: dict[str, object]) -> None:
+    """Refuse options that mean nothing without another one.
+
+    Args:
+        needed: The option that is missing, as it may be written.
+        given: Options and their values; None where they were not given.
+
+    Raises:
+        ConfigError: One was given.
+    """
+    if wrong := [flag for flag, value in given.items() if value is not None]:
+        raise ConfigError(
+            f"{', '.join(wrong)}: changes nothing without {needed}; add that, or leave it out"
+        )
 
 
 def mapping_of(text: str | None) -> dict[int, int] | None:

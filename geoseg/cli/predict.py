@@ -75,7 +75,7 @@ def predict(
     max_memory: Annotated[
         str | None,
         typer.Option(
-            metavar="BYTES", help="Bound of what grows with the width, such as 500MB or 2GB."
+            metavar="BYTES", help="Bound of what grows with the width, such as 500MB or 2GiB."
         ),
     ] = None,
     resume: Annotated[
@@ -89,7 +89,9 @@ def predict(
     shard: Annotated[
         str | None,
         typer.Option(
-            metavar="I/N", help="Only part I (from 0) of N of the rows; `geoseg merge` joins them."
+            metavar="I/N",
+            help="Only part I (from 0) of N of the rows, for `geoseg merge`; with --scores where that is to "
+            "make anything of scores.",
         ),
     ] = None,
     aoi: AoiFile = None,
@@ -105,10 +107,12 @@ def predict(
 
     The map is cloud-optimised and on the grid of the image. The image must have the bands and the dtype that the model was trained on. Where its pixels have another size on the ground than those of the training, --resolution trained brings it to that size first.
 
-    A run that was stopped, or killed, goes on where it was when it is called again in the same way with --resume. With --shard several machines share an image: each writes a part of the map's rows.
+    A run that was stopped, or killed, goes on where it was when it is called again in the same way with --resume. With --shard several machines share an image: each writes a part of the map's rows, and `geoseg merge` joins them.
     """
     with told_briefly(debug=debug, name="predict"):
         refuse_inputs([out], [image, bundle])
+        if shard is not None:
+            _refuse_of_merge(out, confidence=confidence, entropy=entropy)
         store = store_for(out, scores=scores, confidence=confidence, entropy=entropy, mode=mode)
         flags = {
             "size": size,
@@ -127,6 +131,21 @@ def predict(
         part = shard_of(shard)
         _predict(bundle, _scene(image, bands, aoi), store, given, resume=resume, shard=part)
         typer.echo(out)
+
+
+def _refuse_of_merge(out: str, *, confidence: bool, entropy: bool) -> None:
+    """Refuse what a part of a map does not hold, but what is made of all parts."""
+    given = {"--confidence": confidence, "--entropy": entropy}
+    if wrong := [flag for flag, value in given.items() if value]:
+        raise ConfigError(
+            f"{', '.join(wrong)}: a part of a map holds ids and scores only; predict it with --scores, and "
+            f"give {' '.join(wrong)} to `geoseg merge`"
+        )
+    if not out.lower().endswith((".tif", ".tiff")):
+        raise ConfigError(
+            f"{out}: a part of a map is a GeoTIFF; give it a name that ends with .tif, and this one to "
+            "`geoseg merge`"
+        )
 
 
 def _scene(image: str, bands: str | None, aoi: str | None) -> Scene:

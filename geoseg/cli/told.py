@@ -47,15 +47,16 @@ def told_briefly(
         except BrokenPipeError:  # the reader of a pipe has seen enough
             raise
         except (GeosegError, ValidationError, OSError, MemoryError, RuntimeError) as error:
-            if debug or not (lines := lines_of(error, name)):
+            notes = [note] if (note := _noted(error)) else []
+            if debug or not (lines := lines_of(error, name, most=_LINES - len(notes))):
                 raise
-            _tell(*lines, *filter(None, [_noted(error)]))
+            _tell(*lines, *notes)
             raise typer.Exit(code_of(error)) from error
 
 
 def _noted(error: BaseException) -> str:
-    """What was noted of an error on its way: what of the work is kept."""
-    return "; ".join(getattr(error, "__notes__", ()))
+    """What was noted of an error on its way, in a line: what of the work is kept."""
+    return " ".join("; ".join(getattr(error, "__notes__", ())).split())
 
 
 def code_of(error: Exception) -> int:
@@ -63,16 +64,16 @@ def code_of(error: Exception) -> int:
     return CALL if isinstance(error, ConfigError | ValidationError | StoreError) else DATA
 
 
-def lines_of(error: Exception, name: str) -> list[str]:
-    """The text of an error, three lines at most."""
+def lines_of(error: Exception, name: str, *, most: int = _LINES) -> list[str]:
+    """The text of an error, in so many lines at most."""
     if isinstance(error, MemoryError | RuntimeError):
         return _of_the_machine(error)
     if not isinstance(error, ValidationError):
         return [" ".join(_IN_WORKER.sub("", str(error)).split())]
     found = [_joined(name, place, what) for place, what in _problems(error).items()]
-    if len(found) > _LINES:
-        more = len(found) - _LINES
-        found[_LINES - 1 :] = [f"{found[_LINES - 1]}; and {more} more like these"]
+    if len(found) > most:
+        more = len(found) - most
+        found[most - 1 :] = [f"{found[most - 1]}; and {more} more like these"]
     return found
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from geoseg.cli.options import Debug
+from geoseg.cli.options import Changes, Debug
 from geoseg.cli.told import told_briefly
 
 if TYPE_CHECKING:
@@ -16,17 +16,20 @@ if TYPE_CHECKING:
 
 def train(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The experiment (YAML).")],
+    changes: Changes = None,
     debug: Debug = False,
 ) -> None:
     """Run an experiment: train, predict, score.
 
     The model learns from the training scenes and is scored on the test scenes. Everything goes to the experiment's `output` folder: the model (bundle.zip), the predicted maps
-    (predictions/), evaluation.json, metrics.csv and last.ckpt.
+    (predictions/), evaluation.json, report.html (open it in a browser), metrics.csv and last.ckpt, and what was run: run.yaml, with all
+    includes, changes, patterns and tables resolved, and run.json with times, seeds, versions and git's state.
     """
     with told_briefly(debug=debug, name=file):
         from geoseg.experiment import Experiment, run
 
-        print_results(run(Experiment.from_yaml(Path(file))))
+        experiment = Experiment.from_yaml(Path(file), changes=changes or ())
+        print_results(run(experiment, file=file))
 
 
 def print_results(results: Results) -> None:
@@ -38,3 +41,4 @@ def print_results(results: Results) -> None:
         typer.echo(f"map         {uri}")
     if results.scores is not None:
         typer.echo(f"scores      {results.scores}")
+    typer.echo(f"report      {results.report}")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from geoseg.cli.options import Debug
+from geoseg.cli.stores import Mode, ModeOption
 from geoseg.cli.told import told_briefly
 from geoseg.errors import SourceError, StoreError
 
@@ -46,6 +47,7 @@ def vectorize(
     scores: Annotated[
         bool, typer.Option("--scores", help="Add the mean score, where MAP has scores beside it.")
     ] = False,
+    mode: ModeOption = Mode.overwrite,
     debug: Debug = False,
 ) -> None:
     """Write the regions of a map as polygons.
@@ -65,8 +67,10 @@ def vectorize(
             simplify_m=simplify_m,
             rectangle_iou=rectangle_iou,
             scores=scores,
+            mode=mode.value,
         )
         refuse_inputs([out], [map_])
+        store.check()
         try:
             labels = GeoTIFFLabelStore(uri=map_).read()
         except StoreError as error:  # as an input it is wrong with the data

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,7 +123,7 @@ class ScoreAccumulator:
 
         Raises:
             GridError: It is none of the windows, or not later than the last.
-            LabelError: An array has another shape, or scores of finished rows are NaN.
+            LabelError: An array has another shape, or scores of finished rows are NaN or infinite.
         """
         self._check(window, scores, valid)
         finished = self._leave(min(window.row, self._part.row_stop))
@@ -139,7 +140,7 @@ class ScoreAccumulator:
         """The rows that are left, down to the last of the scene or part.
 
         Raises:
-            LabelError: Scores are NaN.
+            LabelError: Scores are NaN or infinite.
         """
         self._last = self._shape
         return self._leave(self._part.row_stop)
@@ -219,7 +220,7 @@ def highest(scores: Scores, *, row: int = 0) -> NDArray[np.uint8]:
         row: What errors call the first row.
 
     Raises:
-        LabelError: Scores are NaN.
+        LabelError: The highest score of a pixel is NaN or infinite.
     """
     classes, height, width = scores.shape
     channels = np.zeros((height, width), np.uint8)
@@ -231,14 +232,19 @@ def highest(scores: Scores, *, row: int = 0) -> NDArray[np.uint8]:
             above = (scores[c, i : i + step] > best).view(np.uint8)
             np.maximum(here, np.multiply(above, np.uint8(c), out=above), out=here)
             np.maximum(best, scores[c, i : i + step], out=best)
-        if np.isnan(best.min()):
-            y, x = np.argwhere(np.isnan(best))[0]
-            raise LabelError(
-                f"the scores at row {row + i + y}, col {x} are NaN (and at "
-                f"{np.isnan(best).sum() - 1} more pixels of {len(best)} rows): look for NaN in the "
-                "image where it is valid, and in the model's weights"
-            )
+        if not np.isfinite(best.max()):  # of NaN too the maximum is NaN
+            _tell_not_finite(best, row + i)
     return channels
+
+
+def _tell_not_finite(best: Scores, row: int) -> NoReturn:
+    places = np.argwhere(~np.isfinite(best))
+    y, x = places[0]
+    what = "NaN" if np.isnan(best[y, x]) else "infinite"
+    raise LabelError(
+        f"the scores at row {row + y}, col {x} are {what} (NaN or infinite at {len(places) - 1} more pixels "
+        f"of {len(best)} rows): look for NaN in the image where it is valid, and in the model's weights"
+    )
 
 
 def _normalised(sums: Scores) -> Scores:

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -68,9 +68,27 @@ def read_band(path: Path, rows: range, *, scores: bool) -> Generator[LabelRows]:
     row = rows.start
     with path.open("rb") as file:
         while row < rows.stop:
-            ids = np.load(file, allow_pickle=False)
-            yield LabelRows(row, ids, np.load(file, allow_pickle=False) if scores else None)
-            row += len(ids)
+            piece = LabelRows(row, _loaded(file), _loaded(file) if scores else None)
+            _check_rows(piece, rows)
+            yield piece
+            row = piece.window.row_stop
+
+
+def _loaded(file: IO[bytes]) -> Any:
+    try:
+        return np.load(file, allow_pickle=False)
+    except EOFError as error:
+        raise ValueError("it ends before its last row") from error
+
+
+def _check_rows(piece: LabelRows, rows: range) -> None:
+    """See that arrays are what a band is made of."""
+    ids, scores = piece.ids, piece.scores
+    good = ids.ndim == 2 and ids.dtype == np.uint8 and 0 < len(ids) <= rows.stop - piece.row  # noqa: PLR2004
+    if scores is not None:
+        good = good and scores.ndim == 3 and scores.shape[1:] == ids.shape  # noqa: PLR2004
+    if not good:
+        raise ValueError(f"it does not hold the rows from {piece.row}")
 
 
 def is_whole(path: Path, told: Told) -> bool:

@@ -19,6 +19,8 @@ from geoseg.labels.blend import Blend
 from geoseg.window import Size, Window, pair, sliding
 
 _END: Any = object()
+_SLACK = 1e-2
+"""How far a probability may lie past 1 by rounding, in 16 bits too."""
 
 
 def blended(
@@ -167,16 +169,19 @@ def _check_count(i: int, windows: int, *, scores: Any, valid: Any) -> None:
 
 def _probabilities(part: ArrayLike, known: Any, window: Window) -> Scores:
     try:
-        scores = np.asarray(part, np.float32)
+        with np.errstate(over="ignore"):  # what becomes infinite is told below
+            scores = np.asarray(part, np.float32)
     except (RuntimeError, TypeError, ValueError) as error:
         raise LabelError(
             f"the scores of {window} are no numbers that numpy takes: {error}; pass an array, or a "
             "tensor as scores.detach().float().cpu()"
         ) from error
     looked_at = scores if known is None or known.shape != scores.shape[1:] else scores[:, known]
-    if looked_at.size and looked_at.min() < 0:
-        raise LabelError(
-            f"the scores of {window} are as low as {looked_at.min():g}, expected probabilities from 0 to "
-            "1; bring logits there with a softmax over the classes"
-        )
+    if looked_at.size:
+        least, most = np.fmin.reduce(looked_at, axis=None), np.fmax.reduce(looked_at, axis=None)
+        if least < 0 or most > 1 + _SLACK:  # NaN is neither: the accumulator tells its place
+            raise LabelError(
+                f"the scores of {window} lie from {least:g} to {most:g}, expected probabilities from 0 to "
+                "1; bring logits there with a softmax over the classes"
+            )
     return scores

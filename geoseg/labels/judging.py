@@ -9,7 +9,7 @@ from geoseg.classes import ClassMap
 from geoseg.errors import GridError
 from geoseg.grid import Grid
 from geoseg.labels.base import Ids, Labels
-from geoseg.labels.evaluation.errormap import ErrorKind
+from geoseg.labels.evaluation.errormap import ErrorKind, check_kind
 from geoseg.labels.evaluation.errormap import error_map as written_errors
 from geoseg.labels.evaluation.evaluator import Evaluator
 from geoseg.labels.evaluation.nearest import brought_onto, placed
@@ -78,6 +78,7 @@ def judging(
         error_map: As for `evaluate`; the file appears when the block ends.
         error_kind: As for `evaluate`.
     """
+    check_kind(error_kind)
     options = scoring or Scoring()
     _check_crs(truth.grid, grid, name)
     truth, note = brought_onto(truth, grid)

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import glob
-import json
-import shutil
+import os
 import warnings
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import ValidationError
-
 from geoseg.errors import ConfigError, StoreError
 from geoseg.labels.bandfile import BandDraft, Told, is_whole, read_band
+from geoseg.labels.keptfolder import KeptList, clear, folder_of, listed_in, write_list
 from geoseg.labels.manifest import Part
 from geoseg.labels.rows import BAND_ROWS, LabelRows, row_bands
-from geoseg.outputs import local_path
-
-_STATE = "state.json"
+from geoseg.labels.runlock import RunLock
+from geoseg.outputs import local_path, take_back
+from geoseg.spec import FrozenMap
 
 
 class KeptBands:
     """A hidden folder with one file a finished band, and a list of them with their checksums.
+
+    From `open` to the end of `until_whole` it is locked, so that no other run on this output begins.
 
     Every file is written under another name first, and named in the list when it is whole: whenever
     the process ends, even by `kill -9`, the folder holds what the list says. A band whose checksum is
@@ -33,7 +33,7 @@ class KeptBands:
     """
 
     def __init__(self, uri: str, part: Part, outputs: Sequence[str] = ()) -> None:
-        """Name the folder; see `open`.
+        """Lock the folder; see `open`.
 
         Args:
             uri: The output.
@@ -47,51 +47,60 @@ class KeptBands:
         self._draft: BandDraft | None = None
         self._drafts: set[str] = set()
         """Hidden folders in which a writer of the output has begun."""
+        self._process = os.getpid()
+        self._lock = RunLock(self.folder, uri)
         self._others = self._hidden()
 
     @classmethod
     def open(cls, uri: str, part: Part, outputs: Sequence[str] = ()) -> Self:
         """What an earlier run left, or nothing yet.
 
+        Where that was killed while its files took their names, they are taken back, see
+        `geoseg.outputs.take_back`.
+
         Raises:
             ConfigError: The earlier run was another one.
+            StoreError: Another run is writing this output, or nothing can be written there.
 
         Warns:
             UserWarning: Bands are damaged, or another kind of machine computed them.
         """
         kept = cls(uri, part, outputs)
-        before = kept._read_state()
-        if before is None:
-            return kept
-        earlier = Part.model_validate(before["part"])
-        kept._check_same(earlier)
-        kept.part = part.model_copy(update={"notes": earlier.notes})
-        _remove_drafts(kept.folder, before)
-        kept._others = kept._hidden()
-        listed = {int(number): (size, crc) for number, (size, crc) in before["bands"].items()}
-        kept.bands = {n: told for n, told in listed.items() if is_whole(kept._path(n), told)}
-        if damaged := len(listed) - len(kept.bands):
-            warnings.warn(
-                f"{uri}: {damaged} of {len(listed)} bands that an earlier run finished are damaged; "
-                "they are predicted again",
-                stacklevel=4,
-            )
+        with ExitStack() as stack:
+            stack.callback(kept._close)
+            if (before := kept._read_state()) is not None:
+                kept._go_on(before)
+            stack.pop_all()
         return kept
 
+    def _go_on(self, before: KeptList) -> None:
+        """Take over what an earlier run left."""
+        self._check_same(before.part)
+        self.part = self.part.model_copy(update={"notes": before.part.notes})
+        for name in self._hidden().intersection(before.drafts):
+            take_back(self.folder.parent / name)
+        self._others = self._hidden()
+        self.bands = {n: told for n, told in before.bands.items() if is_whole(self._path(n), told)}
+        if damaged := len(before.bands) - len(self.bands):
+            warnings.warn(
+                f"{self.uri}: {damaged} of {len(before.bands)} bands that an earlier run finished are "
+                "damaged; they are predicted again",
+                stacklevel=5,
+            )
+
     def begin(self) -> list[tuple[range, bool]]:
-        """Make the folder; call it when the writer of the output has begun.
+        """Write the first list; call it when the writer of the output has begun.
 
         Returns:
             All rows in stretches of whole bands, and whether they are there already.
 
         Raises:
-            StoreError: The folder cannot be made or written.
+            StoreError: The folder cannot be written.
         """
         self._drafts = self._hidden() - self._others
         try:
-            if not self.bands and self.folder.exists():
-                shutil.rmtree(self.folder)
-            self.folder.mkdir(parents=True, exist_ok=True)
+            if not self.bands:
+                clear(self.folder)
             self._write_state()
         except OSError as error:
             raise StoreError(
@@ -123,12 +132,19 @@ class KeptBands:
                 self._draft = BandDraft(self._path(number))
             self._draft.add(piece)
             if piece.window.row_stop == min((number + 1) * BAND_ROWS, self.part.rows[1]):
-                self.bands[number] = self._draft.finish()
-                self._draft = None
+                told, self._draft = self._draft.finish(), None
                 self.part = self.part.with_note(note)
-                self._write_state()
+                self._add(number, told)
         except OSError as error:
             raise self._not_kept(error) from error
+
+    def _add(self, number: int, told: Told) -> None:
+        """Put a band on the list; it counts when that is written."""
+        self.bands[number] = told
+        with ExitStack() as stack:
+            stack.callback(self.bands.pop, number)
+            self._write_state()
+            stack.pop_all()
 
     def read(self, rows: range) -> Generator[LabelRows]:
         """Rows of whole bands, in order, as they were kept.
@@ -158,21 +174,30 @@ class KeptBands:
         try:
             yield
         except BaseException as error:
+            if self._process != os.getpid():  # a forked child must not tidy up for its parent
+                raise
             if self._draft is not None:
                 self._draft.discard()
-            if self.bands:
-                error.add_note(
-                    f"{len(self.bands)} finished bands of rows are kept in {self.folder}: run it again "
-                    "with resume (--resume) to go on, or remove the folder"
-                )
-            else:
+            if not self.bands:
                 self.remove()
+                raise
+            self._close()
+            error.add_note(
+                f"{len(self.bands)} finished bands of rows are kept in {self.folder}: run it again with "
+                "resume (--resume) to go on, or remove the folder"
+            )
             raise
         self.remove()
 
     def remove(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the folder, and let other runs begin."""
+        clear(self.folder)
+        self._close()
+
+    def _close(self) -> None:
+        self._lock.release()
+        with suppress(OSError):  # it holds bands, or another run has begun in it
+            self.folder.rmdir()
 
     def _check_same(self, before: Part) -> None:
         found = self.part.manifest.differences(before.manifest)
@@ -191,11 +216,11 @@ class KeptBands:
                 stacklevel=5,
             )
 
-    def _read_state(self) -> dict[str, Any] | None:
+    def _read_state(self) -> KeptList | None:
         """The list of the earlier run; None where there is none that can be read."""
         try:
-            return _state_in(self.folder)
-        except (OSError, ValueError, ValidationError, KeyError, TypeError) as error:
+            return listed_in(self.folder)
+        except (OSError, ValueError) as error:
             warnings.warn(
                 f"{self.uri}: what an earlier run left cannot be read ({type(error).__name__}); it "
                 "begins anew",
@@ -210,11 +235,8 @@ class KeptBands:
         return {path.name for paths in found for path in paths}
 
     def _write_state(self) -> None:
-        part, drafts = self.part.model_dump(mode="json"), sorted(self._drafts)
-        state = {"part": part, "bands": self.bands, "drafts": drafts}
-        draft = self.folder / f"{_STATE}.new"
-        draft.write_text(json.dumps(state), encoding="utf-8")
-        draft.replace(self.folder / _STATE)
+        bands, drafts = FrozenMap(self.bands), tuple(sorted(self._drafts))
+        write_list(self.folder, KeptList(part=self.part, bands=bands, drafts=drafts))
 
     def _path(self, number: int) -> Path:
         return self.folder / f"band-{number:06}.npy"
@@ -226,14 +248,11 @@ class KeptBands:
         )
 
 
-def folder_of(uri: str) -> Path:
-    """Where the finished bands of an output are kept."""
-    path = local_path(uri)
-    return path.with_name(f".{path.name}.resume")
-
-
 def remove_leftovers(uri: str) -> None:
     """Remove what an earlier run kept beside an output, which nobody resumes.
+
+    Raises:
+        StoreError: Another run is writing this output.
 
     Warns:
         UserWarning: There were finished bands.
@@ -241,14 +260,14 @@ def remove_leftovers(uri: str) -> None:
     folder = folder_of(uri)
     if not folder.exists():
         return
-    count = 0
+    lock = RunLock(folder, uri)
     try:
-        if (state := _state_in(folder)) is not None:
-            _remove_drafts(folder, state)
-            count = len(state["bands"])
-    except (OSError, ValueError, KeyError, TypeError):  # damaged, and not needed any more
-        count = len(list(folder.glob("band-*.npy")))
-    shutil.rmtree(folder, ignore_errors=True)
+        count = _forgotten(folder, Path(uri).stem)
+        clear(folder)
+    finally:
+        lock.release()
+    with suppress(OSError):  # another run has begun in it
+        folder.rmdir()
     if count:
         warnings.warn(
             f"{uri}: an earlier run that did not come to its end left {count} finished bands; this run is "
@@ -257,22 +276,21 @@ def remove_leftovers(uri: str) -> None:
         )
 
 
+def _forgotten(folder: Path, stem: str) -> int:
+    """Take back what a run had begun to write when it was killed; how many bands it had finished."""
+    try:
+        state = listed_in(folder)
+    except (OSError, ValueError):  # damaged, and not needed any more
+        return len(list(folder.glob("band-*.npy")))
+    if state is None:
+        return 0
+    # The files of a map need not all be called as it is, but they begin so.
+    hidden = {path.name for path in folder.parent.glob(f".{glob.escape(stem)}*-????????")}
+    for name in hidden.intersection(state.drafts):
+        take_back(folder.parent / name)
+    return len(state.bands)
+
+
 def told_machine(machine: Any) -> str:
     """What computes, in words."""
     return ", ".join(f"{key} {value}" for key, value in machine.items()) or "another machine"
-
-
-def _state_in(folder: Path) -> dict[str, Any] | None:
-    """The list in a folder; None where there is none."""
-    try:
-        state: dict[str, Any] = json.loads((folder / _STATE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    Part.model_validate(state["part"])
-    return state
-
-
-def _remove_drafts(folder: Path, state: dict[str, Any]) -> None:
-    """Remove what writers that were killed had begun."""
-    for name in state["drafts"]:
-        shutil.rmtree(folder.parent / name, ignore_errors=True)

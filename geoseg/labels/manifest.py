@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from pydantic import ValidationError
 
 from geoseg.classes import ClassMap
+from geoseg.errors import StoreError
 from geoseg.grid import Grid
+from geoseg.labels.base import LabelWriter
 from geoseg.labels.blend import Blend
 from geoseg.spec import FrozenMap, Spec
+
+PREDICTION_TAG = "GEOSEG_PREDICTION"
+"""What files call the text of a MadeBy."""
 
 _TOLD = 3
 """Differences that an error names; more are counted."""
@@ -57,6 +65,8 @@ class Manifest(Spec):
     """Transforms that are averaged."""
     precision: str = "32"
     """Number format of the arithmetic."""
+    pieces: tuple[int, int] | None = None
+    """(rows, columns) of the pieces in which the scene is predicted; None: whole rows."""
     scores: bool
     """Whether scores are kept too."""
     machine: FrozenMap[str, str] = FrozenMap()
@@ -79,6 +89,79 @@ class Manifest(Spec):
             return None
         more = f"; and {len(found) - _TOLD} more differences" if len(found) > _TOLD else ""
         return "; ".join(found[:_TOLD]) + more
+
+
+class MadeBy(Spec):
+    """What a finished map tells of its making: the same for one run, for a resumed one, and for shards."""
+
+    format: Literal["geoseg-map/1"] = "geoseg-map/1"
+    """What this is."""
+    version: str
+    """Of geoseg."""
+    model: str | None
+    """As in the Manifest; None where nobody told."""
+    size: tuple[int, int]
+    """(height, width) of a window."""
+    stride: tuple[int, int]
+    """Pixels from window to window."""
+    blend: Blend
+    """How windows are joined."""
+    batch_size: int
+    """Windows in a step."""
+    tta: str | None
+    """Transforms that are averaged."""
+    precision: str
+    """Number format of the arithmetic."""
+    notes: tuple[str, ...] = ()
+    """What happened on the way for which scores may differ in the last digits."""
+
+    @classmethod
+    def of(cls, manifest: Manifest, notes: Iterable[str | None] = ()) -> MadeBy:
+        """What a map tells of a manifest.
+
+        Args:
+            manifest: Of the whole map.
+            notes: Of the runs that made it, from the first row to the last; None is none, and those that
+                are equal are told once.
+        """
+        shared = {name: getattr(manifest, name) for name in _SHARED}
+        told = dict.fromkeys(note for note in notes if note is not None)
+        return cls(**shared, notes=tuple(told))
+
+
+_SHARED = ("version", "model", "size", "stride", "blend", "batch_size", "tta", "precision")
+"""Fields that a map takes over from its manifest: none that tells of files, machines or times."""
+
+
+@runtime_checkable
+class TellingWriter(Protocol):
+    """A writer that can keep a text beside the labels."""
+
+    def tell(self, text: str) -> None:
+        """Keep a text in the file, as the tag GEOSEG_PREDICTION."""
+
+
+def tell(writer: LabelWriter, made_by: MadeBy) -> None:
+    """Let a map tell how it was made, if its writer can keep that; call it before the writer ends."""
+    if isinstance(writer, TellingWriter):
+        writer.tell(made_by.model_dump_json())
+
+
+def made_by_in(text: str | None, uri: str) -> MadeBy | None:
+    """What a file tells; None where it tells nothing.
+
+    Raises:
+        StoreError: The text cannot be read.
+    """
+    if text is None:
+        return None
+    try:
+        return MadeBy.model_validate_json(text)
+    except ValidationError as error:
+        raise StoreError(
+            f"{uri}: the tag {PREDICTION_TAG} cannot be read ({error.error_count()} errors); another version "
+            "of geoseg wrote it, or it was changed: predict again, or open it with that version"
+        ) from error
 
 
 class Part(Spec):
@@ -112,7 +195,10 @@ def flattened(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 def _comparable(manifest: Manifest, *, moved: bool) -> dict[str, str]:
     flat = dict(flattened(manifest.model_dump(mode="json", exclude={"machine", "files"})))
+    seen: Counter[str] = Counter()
     for stamp in manifest.files:
+        seen[stamp.name] += 1  # files of several folders may have one name
+        number = f" (number {count})" if (count := seen[stamp.name]) > 1 else ""
         whole = stamp.model_dump(exclude={"name", "modified"} if moved else {"name"})
-        flat |= dict(flattened(whole, f"file {stamp.name}"))
+        flat |= dict(flattened(whole, f"file {stamp.name}{number}"))
     return flat

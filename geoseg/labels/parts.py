@@ -17,12 +17,12 @@ from geoseg.errors import ConfigError, SourceError, StoreError
 from geoseg.grid import Grid
 from geoseg.labels.base import Labels, LabelStore
 from geoseg.labels.kept import told_machine
-from geoseg.labels.manifest import Part
+from geoseg.labels.manifest import PREDICTION_TAG, MadeBy, Part, tell
 from geoseg.labels.rows import LabelRows, row_bands
-from geoseg.labels.tiff import TILE, create_ids
+from geoseg.labels.tiff import RUN_TAG, TILE, create_ids
 from geoseg.labels.tifflabels import GeoTIFFLabels
 from geoseg.labels.tilerows import TileRows
-from geoseg.outputs import refuse_inputs, written_whole
+from geoseg.outputs import refuse_inputs, written_together
 from geoseg.sources.files.wholetiff import check_whole, codec, not_written
 from geoseg.sources.handles import GDAL_ERRORS, open_raster
 from geoseg.window import Window
@@ -63,9 +63,9 @@ def write_part(
         StoreError: The file cannot be written.
     """
     classes, grid, first = part.manifest.classes, grid_of(part), part.rows[0]
-    with ExitStack() as stack:
-        path = stack.enter_context(written_whole(uri))
-        scores = stack.enter_context(_scores_file(uri, part)) if part.manifest.scores else None
+    outputs = part_outputs(uri, scores=part.manifest.scores)[::-1]  # the map last
+    with written_together(outputs) as (*beside, path), ExitStack() as stack:
+        scores = stack.enter_context(_scores_file(beside[0], uri, part)) if beside else None
         with create_ids(path, grid, classes, uri) as dataset:
             tiles = TileRows(dataset, uri)
             for piece in pieces:
@@ -76,13 +76,19 @@ def write_part(
             tiles.flush()
             for note in notes():
                 part = part.with_note(note)
-            dataset.update_tags(**{PART_TAG: part.model_dump_json()})
+            told = MadeBy.of(part.manifest, part.notes).model_dump_json()
+            own = {PART_TAG: part.model_dump_json(), RUN_TAG: f"{tiles.checksum:016x}"}
+            dataset.update_tags(**own, **{PREDICTION_TAG: told})
+            if scores is not None:
+                scores.update_tags(**own)
         check_whole(path, uri)
     return GeoTIFFLabels(uri)
 
 
 def merge(parts: Sequence[str], store: LabelStore) -> Labels:
     """Join the parts that shards have written, to what one run would have written, to the byte.
+
+    The map tells how it was made, and all that is noted of its parts (see MadeBy).
 
     Args:
         parts: Their files, in any order.
@@ -101,7 +107,7 @@ def merge(parts: Sequence[str], store: LabelStore) -> Labels:
     """
     if not parts:
         raise ConfigError("there are no parts to merge; name the files that the shards wrote")
-    refuse_inputs(store.outputs, parts)
+    refuse_inputs(store.outputs, [*parts, *map(_scores_uri, parts)])
     opened = sorted((_open(uri) for uri in parts), key=lambda opened: opened.part.rows)
     _check_one_run(opened)
     _check_rows(opened)
@@ -109,12 +115,16 @@ def merge(parts: Sequence[str], store: LabelStore) -> Labels:
     if store.wants_scores and not manifest.scores:
         raise ConfigError(
             f"{store.outputs[-1]}: is to hold scores, but the parts hold none; predict the shards with a "
-            "store that wants scores"
+            "store that wants scores (--scores)"
         )
+    if store.wants_scores:
+        for each in opened:
+            each.check_scores()
     with store.writer(manifest.grid, manifest.classes) as writer:
         for each in opened:
-            for piece in each.pieces():
+            for piece in each.pieces(scores=store.wants_scores):
                 writer.write(piece.window, piece.ids, piece.scores)
+        tell(writer, MadeBy.of(manifest, (note for each in opened for note in each.part.notes)))
     return store.read()
 
 
@@ -126,16 +136,32 @@ class _Opened:
     part: Part
     labels: GeoTIFFLabels
 
-    def pieces(self) -> Iterator[LabelRows]:
-        """All its rows, band by band."""
+    def pieces(self, *, scores: bool) -> Iterator[LabelRows]:
+        """All its rows, band by band, with their scores or without."""
         first, stop = self.part.rows
         for rows in row_bands(range(first, stop)):
             window = Window(rows.start - first, 0, len(rows), self.labels.grid.width)
-            yield LabelRows(rows.start, self.labels.read(window), self._scores(window))
+            found = self._scores(window) if scores else None
+            yield LabelRows(rows.start, self.labels.read(window), found)
+
+    def check_scores(self) -> None:
+        """See that the scores beside the part are its own.
+
+        Raises:
+            StoreError: They are missing, or those of another part or run.
+        """
+        uri = _scores_uri(self.uri)
+        try:
+            own, found = (open_raster(name).tags() for name in (self.uri, uri))
+        except SourceError as error:
+            raise StoreError(f"{error}; it holds the scores of {self.uri}") from error
+        if any(own.get(tag) != found.get(tag) for tag in (PART_TAG, RUN_TAG)):
+            raise StoreError(
+                f"{uri}: holds the scores of another part or run than {self.uri}; name both files as they "
+                "were written, or predict the shard again"
+            )
 
     def _scores(self, window: Window) -> Any:
-        if not self.part.manifest.scores:
-            return None
         uri = _scores_uri(self.uri)
         try:
             return open_raster(uri).read(window=window.to_rasterio())
@@ -217,8 +243,8 @@ def _scores_uri(uri: str) -> str:
 
 
 @contextmanager
-def _scores_file(uri: str, part: Part) -> Iterator[Any]:
-    """An open GeoTIFF for the scores of a part."""
+def _scores_file(path: Path, uri: str, part: Part) -> Iterator[Any]:
+    """An open GeoTIFF at a path for the scores of a part."""
     grid = grid_of(part)
     compression, level = codec()
     profile = {
@@ -228,14 +254,13 @@ def _scores_file(uri: str, part: Part) -> Iterator[Any]:
         "interleave": "band", "bigtiff": "IF_SAFER",
     }  # fmt: skip
     target = _scores_uri(uri)
-    with written_whole(target) as path:
-        try:
-            dataset = rasterio.open(path, "w", **profile)
-        except GDAL_ERRORS as error:
-            raise not_written(target, error) from error
-        with dataset:
-            yield dataset
-        check_whole(path, target)
+    try:
+        dataset = rasterio.open(path, "w", **profile)
+    except GDAL_ERRORS as error:
+        raise not_written(target, error) from error
+    with dataset:
+        yield dataset
+    check_whole(path, target)
 
 
 def _write_scores(dataset: Any, piece: LabelRows, window: Window, uri: str) -> None:

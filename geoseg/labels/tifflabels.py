@@ -14,6 +14,7 @@ from geoseg.errors import LabelError, SourceError, StoreError
 from geoseg.grid import Grid
 from geoseg.labels.base import Ids, Labels, Scores
 from geoseg.labels.ids import pad_ids
+from geoseg.labels.manifest import PREDICTION_TAG, MadeBy, made_by_in
 from geoseg.labels.quantities import Quantity, dequantised
 from geoseg.labels.tiff import BESIDE_TAG, CLASSES_TAG, QUANTITY_TAG, RUN_TAG
 from geoseg.sources.handles import GDAL_ERRORS, open_raster
@@ -45,6 +46,16 @@ class GeoTIFFLabels(Labels):
         self.classes = _classes_of(dataset, uri)
         self._beside = tuple(tags.get(BESIDE_TAG, "").split(","))
         self._run = tags.get(RUN_TAG)
+        self._told = tags.get(PREDICTION_TAG)
+
+    @property
+    def made_by(self) -> MadeBy | None:
+        """Model, parameters and notes of the prediction that wrote the map; None where it was written otherwise.
+
+        Raises:
+            StoreError: What the file tells cannot be read.
+        """
+        return made_by_in(self._told, self.uri)
 
     def read(self, window: Window) -> Ids:
         """The ids of a window; see Labels.

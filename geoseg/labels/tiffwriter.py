@@ -11,6 +11,7 @@ from geoseg.errors import GridError, LabelError
 from geoseg.grid import Grid
 from geoseg.labels.base import Ids, Scores
 from geoseg.labels.ids import check_ids
+from geoseg.labels.manifest import PREDICTION_TAG
 from geoseg.labels.quantities import (
     QUANTITIES,
     UNKNOWN,
@@ -46,6 +47,7 @@ class GeoTIFFLabelWriter:
         self._ids = files["ids"]
         self._files = {quantity: files[quantity] for quantity in QUANTITIES if quantity in files}
         self._grid, self._classes, self._uri = grid, classes, uri
+        self._told: str | None = None
 
     def write(self, window: Window, ids: Ids, scores: Scores | None = None) -> None:
         """Write the labels of a window; see LabelWriter.
@@ -77,8 +79,14 @@ class GeoTIFFLabelWriter:
             self._write_quantities(window, ids, self._given(scores, window))
         self._ids.write(window, ids[None])
 
+    def tell(self, text: str) -> None:
+        """Keep a text in the map, as the tag GEOSEG_PREDICTION; see `geoseg.labels.manifest.tell`."""
+        self._told = text
+
     def finish(self) -> None:
-        """Write the rows that are gathered, and to all files that they belong together."""
+        """Write the rows that are gathered and what was told, and to all files that they belong together."""
+        if self._told is not None:
+            self._ids.tag({PREDICTION_TAG: self._told})
         total = 0
         for file in (self._ids, *self._files.values()):
             file.flush()

@@ -16,20 +16,20 @@ from geoseg.grid import Grid
 from geoseg.labels.base import Ids, Labels, LabelStore
 from geoseg.labels.features import Strips, class_id
 from geoseg.labels.ids import pad_ids
+from geoseg.labels.manifest import PREDICTION_TAG, MadeBy, made_by_in
 from geoseg.labels.polygons.files import (
-    SUFFIXES,
     check_grid,
+    check_name,
     in_pixels,
     read_features,
     read_tags,
-    suffix_of,
     write_stream,
 )
 from geoseg.labels.polygons.ground import check_metres
 from geoseg.labels.values import listed
 from geoseg.outputs import written_whole
 from geoseg.sources.cache import remember
-from geoseg.spec import Uri
+from geoseg.spec import AlsoWritten, Uri
 from geoseg.window import Window
 
 if TYPE_CHECKING:
@@ -52,13 +52,21 @@ class VectorLabelStore(LabelStore):
 
     The suffix tells the format: GeoPackage (.gpkg), FlatGeobuf (.fgb) and GeoParquet (.parquet,
     .geoparquet) in the CRS of the map, or GeoJSON (.geojson) in longitude and latitude with 7 decimals,
-    as RFC 7946 wants, which is a centimetre.
+    as RFC 7946 wants, which is a centimetre. There a region across the antimeridian is one feature that
+    is cut into several parts at it, again as RFC 7946 wants; grids with a pole in them are refused. The
+    layer has the name of the file, with `_` for what is no letter, digit, space, dot, hyphen or underscore,
+    and `labels_` before what GeoPackage keeps to itself. Equal labels make equal bytes: each GeoPackage
+    says that it was changed on 1 January 2000.
     """
 
     type: Literal["vector"] = "vector"
     uri: Uri
     """A local path; missing folders are made."""
-    only: Annotated[tuple[int | str, ...] | None, BeforeValidator(_as_tuple)] = None
+    only: Annotated[
+        tuple[int | str, ...] | None,
+        BeforeValidator(_as_tuple),
+        AlsoWritten({"type": ["string", "integer"]}),
+    ] = None
     """Names or ids of the classes that become polygons; None: all."""
     scores: bool = False
     """Whether each polygon gets a `score` too: the mean over its pixels of the score of its class."""
@@ -82,11 +90,7 @@ class VectorLabelStore(LabelStore):
     @field_validator("uri")
     @classmethod
     def _known_format(cls, uri: str) -> str:
-        if suffix_of(uri) not in SUFFIXES:
-            raise ValueError(
-                f"{uri}: the format of polygons goes by the suffix, expected one of: "
-                f"{', '.join(SUFFIXES)}"
-            )
+        check_name(uri)
         return uri
 
     @property
@@ -111,7 +115,8 @@ class VectorLabelStore(LabelStore):
         """A context in which rows are written; see VectorLabelWriter and LabelStore.
 
         Raises:
-            GridError: Metres are asked for, or GeoJSON, and the grid's CRS does not tell where on the Earth.
+            GridError: Metres are asked for, or GeoJSON, and the grid's CRS does not tell where on the Earth;
+                or GeoJSON, and a pole lies in the grid.
             ConfigError: `only` names what is no class.
             StoreError: The file cannot be written, or is there already and `mode` is "error".
         """
@@ -131,6 +136,8 @@ class VectorLabelStore(LabelStore):
             writer = VectorLabelWriter(self, grid, classes, ids=chosen, spool=spool)
             yield writer
             writer.finish()
+            if writer.told is not None:
+                tags[PREDICTION_TAG] = writer.told
             found = spool.stream(scored=self.scores)
             write_stream(path, self.uri, found, count=spool.count, grid=grid, tags=tags)
 
@@ -174,7 +181,7 @@ class PolygonLabels(Labels):
                 f"{uri}: does not tell the grid and classes of its labels, as files that geoseg wrote "
                 f"do; take VectorLabels(source={uri!r}, class_by=..., classes=...).on(grid)"
             )
-        self.uri = uri
+        self.uri, self._told = uri, tags.get(PREDICTION_TAG)
         try:
             self.grid = Grid.model_validate_json(tags[_GRID_TAG])
             self.classes = ClassMap.model_validate_json(tags[_CLASSES_TAG])
@@ -182,6 +189,15 @@ class PolygonLabels(Labels):
             raise StoreError(
                 f"{uri}: the grid or the classes that it tells are damaged: {error}; write it again"
             ) from error
+
+    @property
+    def made_by(self) -> MadeBy | None:
+        """Model, parameters and notes of the prediction that wrote them; None where they were written otherwise.
+
+        Raises:
+            StoreError: What the file tells cannot be read.
+        """
+        return made_by_in(self._told, self.uri)
 
     def read(self, window: Window) -> Ids:
         """The ids of a window; see Labels.

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from geoseg.errors import ConfigError
 from geoseg.learner.choices import chosen
-from geoseg.spec import Tagged
+from geoseg.spec import AlsoWritten, Tagged
 
 if TYPE_CHECKING:
     import torch
@@ -326,5 +326,5 @@ def _default_of(value: Any) -> Any:
     return {"type": value}
 
 
-AugmentField = Annotated[Augment, BeforeValidator(_default_of)]
+AugmentField = Annotated[Augment, BeforeValidator(_default_of), AlsoWritten({"type": "string"})]
 """A field of this family: plain text is the kind of that name with its default options."""

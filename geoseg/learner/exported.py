@@ -17,7 +17,7 @@ from geoseg.learner.export.onnx import open_onnx
 from geoseg.learner.export.parity import Run
 from geoseg.learner.export.pt2 import open_pt2
 from geoseg.learner.facts import check_scene
-from geoseg.learner.prediction.job import Model
+from geoseg.learner.prediction.checked import Model
 from geoseg.learner.prediction.predictor import Predictor
 from geoseg.learner.standardized import with_standardize, without_standardize
 from geoseg.learner.training import Precision

@@ -21,10 +21,11 @@ from geoseg.learner.fitting.lrfinder import LrFinding, find_lr
 from geoseg.learner.fitting.precheck import check_options
 from geoseg.learner.fitting.prepare import build_module, prepare
 from geoseg.learner.module import SegmentationModule
+from geoseg.learner.prediction.checked import Model
 from geoseg.learner.prediction.device import probabilities
 from geoseg.learner.prediction.fingerprint import weights_digest
-from geoseg.learner.prediction.job import Model
 from geoseg.learner.prediction.predictor import Predictor
+from geoseg.learner.prediction.structure import structure_digest
 from geoseg.learner.samples import Samples
 from geoseg.learner.standardized import with_standardize
 from geoseg.learner.training import Precision, Training
@@ -233,12 +234,16 @@ class Learner(Predictor):
         )
 
     def _digest(self) -> str:
-        """What tells this model from others: its weights, its facts and the class of its network."""
+        """What tells this model from others: its weights, its facts and the structure of its network.
+
+        See `geoseg.learner.prediction.structure` for what that covers.
+        """
         network, channels = type(self._model).__qualname__, len(self.module.mean)
         info = BundleInfo(
             classes=self.classes, training=self.training, in_channels=channels, data=self.data
         )
-        return weights_digest(self.module.state_dict(), f"{network}\n{info.to_yaml()}")
+        told = (network, structure_digest(self.module.network), info.to_yaml())
+        return weights_digest(self.module.state_dict(), "\n".join(told))
 
     def _build(self, channels: int) -> SegmentationModule:
         """A module without pretrained weights, for weights that are known or a network that has some."""

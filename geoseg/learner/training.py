@@ -13,7 +13,7 @@ from geoseg.learner.augments import AugmentField, named
 from geoseg.learner.classweights import ClassWeights
 from geoseg.learner.modelnames import model_parts
 from geoseg.sampling import Sampling
-from geoseg.spec import FrozenMap, Spec
+from geoseg.spec import FrozenMap, Spec, Uri
 
 Pixels = Annotated[int, Field(ge=1)]
 PixelSize = Pixels | tuple[Pixels, Pixels]
@@ -32,7 +32,7 @@ class Training(Spec):
     segmentation-models-pytorch with one of its encoders; "custom" a module given in Python."""
     encoder: str | None = None
     """The encoder, where `model` names only the architecture: "deeplabv3plus" and "resnet50"."""
-    weights: str | None = None
+    weights: Annotated[Literal["imagenet"] | Uri, Field(union_mode="left_to_right")] | None = None
     """What the encoder begins with: None for random numbers, "imagenet", or a local .safetensors or .pth
     file."""
     model_options: FrozenMap[str, int | float | str | bool] = FrozenMap()

@@ -1,6 +1,19 @@
 """Pictures as functions: each gives a matplotlib Figure (extra `plot`), or writes a PNG without it."""
 
-from geoseg.plot.figures import batch, comparison, evaluation, history, polygons, scene
+from geoseg.plot.curves import history
+from geoseg.plot.figures import batch, comparison, polygons, scene
 from geoseg.plot.preview import preview_png
+from geoseg.plot.samplingmap import sampling
+from geoseg.plot.scores import evaluation, histogram
 
-__all__ = ["batch", "comparison", "evaluation", "history", "polygons", "preview_png", "scene"]
+__all__ = [
+    "batch",
+    "comparison",
+    "evaluation",
+    "histogram",
+    "history",
+    "polygons",
+    "preview_png",
+    "sampling",
+    "scene",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ WHITE = (255, 255, 255)
 LONGEST = 1500
 """Pixels that the longer side of a picture has at most."""
 
+_GREY = 190
+"""Where pixels were not looked at."""
 _BLOCK = 1024
 """Pixels a side that are read at once, about."""
 _STRETCH = (2, 98)
@@ -44,14 +47,19 @@ class View:
     """(height, width) class ids, ignored outside the AOI and where not valid; None without labels."""
 
 
-def look_at(scene: Scene, window: Window | None = None) -> View:
+def look_at(scene: Scene, window: Window | None = None, *, longest: int | None = None) -> View:
     """Read a scene, or a window of it, block by block; memory does not grow with its size.
+
+    Args:
+        scene: What is looked at.
+        window: Which part of it; None: all.
+        longest: Pixels that the longer side has at most; None: 1500.
 
     Raises:
         SceneError: The window does not meet the scene.
     """
     shown = _inside(scene, scene.grid.whole if window is None else window)
-    step = step_of(shown)
+    step = step_of(shown, longest)
     shape = -(-shown.height // step), -(-shown.width // step)
     bands = _shown_bands(scene.image.band_names)
     data = np.zeros((len(bands), *shape), np.float32)
@@ -64,6 +72,14 @@ def look_at(scene: Scene, window: Window | None = None) -> View:
         if labels is not None and sample.labels is not None:
             labels[place] = sample.labels[::step, ::step]
     return View(shown, step, stretched(data, valid), valid, labels)
+
+
+def blank_view(scene: Scene, *, longest: int | None = None) -> View:
+    """All of a scene without looking at its pixels: grey everywhere."""
+    whole = scene.grid.whole
+    step = step_of(whole, longest)
+    shape = -(-whole.height // step), -(-whole.width // step)
+    return View(whole, step, np.full((*shape, 3), _GREY, np.uint8), np.ones(shape, bool), None)
 
 
 def thinned_labels(labels: Labels, window: Window) -> Ids:
@@ -94,9 +110,9 @@ def extent_of(scene: Scene) -> Window:
     return _inside(scene, scene.grid.window((left, bottom, right, top)))
 
 
-def step_of(window: Window) -> int:
+def step_of(window: Window, longest: int | None = None) -> int:
     """Every how many pixels one is shown."""
-    return -(-max(window.height, window.width) // LONGEST)
+    return -(-max(window.height, window.width) // (longest or LONGEST))
 
 
 def stretched(data: NDArray[Any], valid: NDArray[np.bool_]) -> Colors:
@@ -127,6 +143,10 @@ def _shown_bands(names: tuple[str, ...]) -> list[int]:
     lower = [name.lower() for name in names]
     if all(color in lower for color in _RGB):
         return [lower.index(color) for color in _RGB]
+    words = [set(re.split(r"[^a-z]+", name)) for name in lower]
+    named = [[i for i, of in enumerate(words) if color in of] for color in _RGB]
+    if all(len(places) == 1 for places in named):  # "B4 red", but not beside "red edge"
+        return [place for (place,) in named]
     return list(range(len(_RGB))) if len(names) >= len(_RGB) else [0]
 
 

@@ -31,7 +31,7 @@ from geoseg.sources.store.patch import Patch
 from geoseg.sources.store.reader import StoreReader
 from geoseg.sources.store.safetensors_format import Layout, Tensor
 from geoseg.sources.transformed import TransformedSource
-from geoseg.spec import Uri
+from geoseg.spec import AlsoWritten, Uri
 from geoseg.window import Window, pair
 
 _Side = Annotated[int, Field(ge=1)]
@@ -77,6 +77,7 @@ class LMDBSource(TransformedSource):
     size: Annotated[
         tuple[_Side, _Side] | None,
         BeforeValidator(lambda size: pair(size) if isinstance(size, int) else size),
+        AlsoWritten({"type": "integer", "minimum": 1}),
     ] = None
     """(height, width) to bring all bands to, or one number for both; None: that of the largest that is
     read."""

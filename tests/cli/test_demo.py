@@ -29,7 +29,7 @@ def short(monkeypatch):
 
 FILES = {
     "experiment.yaml", "bundle.zip", "predictions", "evaluation.json", "preview.png", "metrics.csv",
-    "last.ckpt",
+    "last.ckpt", "run.yaml", "run.json", "report.html",
 }  # fmt: skip
 
 

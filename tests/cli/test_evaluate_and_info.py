@@ -153,6 +153,11 @@ def test_classes_of_a_prediction_may_be_numbers_or_in_the_column_that_geoseg_wri
     ("flags", "code", "text"),
     [
         (["--boundary-px", 2], 2, "--boundary-px: for maps"),
+        (["--objects"], 2, "--objects: for maps, but truth and prediction are vector files"),
+        (["--block-px", 64], 2, "--block-px: for maps"),
+        (["--seed", 0], 2, "--seed: for maps"),
+        (["--error-kind", "right"], 2, "--error-kind: for maps"),
+        (["--object-iou", 7], 2, "the IoU from which objects match is 7.0, expected above 0, to 1"),
         (["--class-by", "colour"], 1, "has no column 'colour' of classes"),
         (["--class-by", "kind"], 1, "neither names only nor whole numbers"),
         (["--aoi", "none.gpkg"], 1, "none.gpkg: no such file"),
@@ -177,13 +182,64 @@ def test_outputs_that_are_inputs_are_refused(geoseg, files, predicted, flag):
 
 @pytest.mark.parametrize(
     "flags",
-    [["--boundary-px", 0], ["--objects", "--object-iou", 2], ["--bootstrap", -1]],
-    ids=["boundary", "objects", "bootstrap"],
+    [
+        ["--boundary-px", 0],
+        ["--objects", "--object-iou", 2],
+        ["--object-iou", 7],
+        ["--object-iou", 0],
+        ["--bootstrap", -1],
+        ["--bootstrap", 9, "--block-px", 0],
+    ],
+    ids=["boundary", "objects", "iou", "no iou", "bootstrap", "blocks"],
 )
 def test_numbers_that_make_no_sense_are_the_call_s_fault(geoseg, predicted, flags):
     found = geoseg("evaluate", predicted[0], predicted[0], *flags)
     assert found.code == 2
     assert "expected" in found.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--block-px", 64], "--block-px: changes nothing without --bootstrap N"),
+        (
+            ["--seed", 0, "--block-px", 64],
+            "--block-px, --seed: changes nothing without --bootstrap N",
+        ),
+        (["--error-kind", "pairs"], "--error-kind: changes nothing without --error-map FILE"),
+    ],
+)
+def test_an_option_that_means_nothing_without_another_names_that(geoseg, predicted, flags, text):
+    found = geoseg("evaluate", predicted[0], predicted[0], *flags)
+    assert found.code == 2
+    assert f"{text}; add that, or leave it out" in found.err
+
+
+def test_the_iou_of_objects_stands_for_objects(geoseg, files, predicted):
+    call = ("evaluate", files.labels, predicted[0], "--mapping", "2:0,5:1", "--json")
+    alone, both, plain, none = (
+        json.loads(geoseg(*call, *flags).out)["overall"]
+        for flags in (["--object-iou", 0.7], ["--objects", "--object-iou", 0.7], ["--objects"], [])
+    )
+    assert alone == both
+    assert (alone["objects"]["iou"], plain["objects"]["iou"]) == (0.7, 0.5)
+    assert none.get("objects") is None
+
+
+def test_a_seed_and_a_kind_reach_what_they_are_for(geoseg, files, predicted, tmp_path):
+    call = ("evaluate", files.labels, predicted[0], "--mapping", "2:0,5:1", "--json")
+    errors = tmp_path / "errors.tif"
+    flags = ("--bootstrap", 50, "--error-map", errors, "--error-kind", "pairs")
+    first = json.loads(geoseg(*call, *flags).out)["overall"]["intervals"]
+    assert first["blocks"] == 1
+    with rasterio.open(errors) as file:
+        assert len(np.unique(file.read(1))) == 5  # four pairs, and what is left out
+    blocks = ("--bootstrap", 50, "--block-px", 16)
+    zero, same, other = (
+        json.loads(geoseg(*call, *blocks, *seed).out)["overall"]["intervals"]
+        for seed in ([], ["--seed", 0], ["--seed", 1])
+    )
+    assert zero == same != other
 
 
 def test_a_map_agrees_with_itself_in_the_table(geoseg, predicted):

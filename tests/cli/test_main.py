@@ -11,7 +11,7 @@ import pytest
 import typer
 from pydantic import ValidationError
 
-from geoseg.cli.options import bands_of, mapping_of
+from geoseg.cli.options import bands_of, bytes_of, mapping_of
 from geoseg.cli.told import lines_of, told_briefly
 from geoseg.errors import (
     BundleError,
@@ -24,6 +24,7 @@ from geoseg.errors import (
 )
 from geoseg.experiment import Experiment
 from geoseg.labels.blend import Blend
+from geoseg.learner.training import Training
 
 COMMANDS = ["demo", "check", "train", "predict", "evaluate", "info"]
 
@@ -80,6 +81,25 @@ def test_an_error_is_one_line_and_a_code(capsys, error, code):
         raise error("a.tif: is\n  broken; mend it")
     assert caught.value.exit_code == code
     assert capsys.readouterr().err == "error: a.tif: is broken; mend it\n"
+
+
+@pytest.mark.parametrize("problems", [1, 3, 5])
+def test_with_a_note_of_several_lines_an_error_is_three_lines_still(capsys, problems):
+    with pytest.raises(ValidationError) as wrong:
+        Training.model_validate({f"k{i}": 1 for i in range(problems)})
+    wrong.value.add_note("2 bands\nare kept")
+    wrong.value.add_note("and more")
+    with pytest.raises(typer.Exit), told_briefly(debug=False):
+        raise wrong.value
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == min(problems + 1, 3)
+    assert lines[-1] == "       2 bands are kept; and more"
+    assert lines[-2].endswith("and 3 more like these") == (problems == 5)
+    text = ConfigError("a.tif: is\nbroken")
+    text.add_note("1 band is kept")
+    with pytest.raises(typer.Exit), told_briefly(debug=False):
+        raise text
+    assert capsys.readouterr().err == "error: a.tif: is broken\n       1 band is kept\n"
 
 
 def test_debug_lets_the_error_through():
@@ -145,6 +165,25 @@ def test_many_problems_are_three_lines():
 def test_bands_are_names_or_numbers():
     assert bands_of("red, 4,nir") == ("red", 4, "nir")
     assert bands_of(None) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("300000000", 300_000_000), ("500MB", 500_000_000), ("500 mb", 500_000_000), ("7b", 7),
+        ("1.5GB", 1_500_000_000), ("1gb", 10**9), ("2k", 2000), ("3T", 3 * 10**12),
+        ("1KiB", 2**10), ("512MiB", 2**29), ("1GiB", 2**30), ("1 gib", 2**30), ("0.5TiB", 2**39),
+        (" 1Gi ", 2**30), (None, None),
+    ],
+)  # fmt: skip
+def test_bytes_have_units_of_1000_and_of_1024(text, expected):
+    assert bytes_of(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "GB", "1iB", "1 PB", "-1GB", "1,5GB", "1GB2", "1e9", "nan"])
+def test_what_is_no_number_of_bytes_is_refused(text):
+    with pytest.raises(ConfigError, match="expected bytes, as 500MB, 2GB, 1GiB or 300000000"):
+        bytes_of(text)
 
 
 def test_pairs_are_values_and_ids():

@@ -15,6 +15,7 @@ import pytest
 import rasterio
 
 from geoseg.labels.geotiff import GeoTIFFLabelStore
+from geoseg.labels.runlock import RunLock
 from geoseg.learner import Learner
 from geoseg.scene import Scene
 
@@ -249,6 +250,12 @@ def test_shards_are_merged_to_the_map_of_one_run(geoseg, files, tall, out):
         (["--shard", "1"], "--shard 1: expected the shard's number from 0 and their count"),
         (["--shard", "2/2"], "shard is 2 of 2, expected a number from 0"),
         (["--shard", "0/9"], "4 bands of 512 rows; use 4 shards at most"),
+        (
+            ["--shard", "0/2", "--confidence"],
+            "--confidence: a part of a map holds ids and scores only",
+        ),
+        (["--shard", "0/2", "--scores", "--entropy"], "give --entropy to `geoseg merge`"),
+        (["--max-memory", "much"], "--max-memory much: expected bytes, as 500MB"),
         (["--tta", "d5"], "predict: tta: Input should be"),
         (["--tta", "d4", "--size", "32"], None),
     ],
@@ -257,6 +264,44 @@ def test_flags_of_shards_and_positions_are_checked(geoseg, files, tall, *, flags
     found = geoseg("predict", files.bundle, tall, Path(tall).with_name("map.tif"), *flags)
     assert found.code == (0 if text is None else 2)
     assert text is None or text in found.err
+
+
+def test_a_part_is_a_geotiff_whatever_is_made_of_it(geoseg, files, tall, out):
+    found = geoseg("predict", files.bundle, tall, out / "0.gpkg", "--shard", "0/2")
+    assert found.code == 2
+    assert "0.gpkg: a part of a map is a GeoTIFF; give it a name that ends with .tif" in found.err
+    assert list(out.iterdir()) == []
+
+
+def test_of_parts_with_scores_all_is_made_that_one_run_makes(geoseg, files, tall, out):
+    flags = ("--stride", 32, "--scores")
+    wanted = ("--scores", "--confidence", "--entropy")
+    assert geoseg("predict", files.bundle, tall, out / "whole.tif", *flags, *wanted[1:]).code == 0
+    parts = [out / f"{i}.tif" for i in range(2)]
+    for i, part in enumerate(parts):
+        assert geoseg("predict", files.bundle, tall, part, *flags, "--shard", f"{i}/2").code == 0
+    assert geoseg("merge", *parts, out / "map.tif", *wanted).code == 0
+    for quantity in ("scores", "confidence", "entropy"):
+        one, merged = (out / f"{stem}.{quantity}.tif" for stem in ("whole", "map"))
+        assert merged.read_bytes() == one.read_bytes()
+    found = geoseg("merge", *parts, out / "confidence.tif", "--confidence")
+    assert found.code == 0
+    with (
+        rasterio.open(out / "confidence.confidence.tif") as alone,
+        rasterio.open(out / "whole.confidence.tif") as whole,
+    ):
+        np.testing.assert_array_equal(alone.read(), whole.read())
+
+
+def test_while_a_map_is_written_another_run_is_refused_in_a_line(geoseg, files, tall, out):
+    lock = RunLock(out / ".map.tif.resume", "map.tif")
+    for flags in ([], ["--resume"]):
+        found = geoseg("predict", files.bundle, tall, out / "map.tif", "--stride", 32, *flags)
+        assert found.code == 2
+        assert "map.tif: another run is writing this map" in found.err
+        assert found.err.count("\n") == 1
+    lock.release()
+    assert [path.name for path in out.iterdir()] == [".map.tif.resume"]
 
 
 @pytest.mark.slow

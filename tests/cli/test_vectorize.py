@@ -77,6 +77,17 @@ def test_a_wrong_call_is_told_in_a_line(geoseg, made, tmp_path, call, told):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_polygons_that_are_there_are_replaced_unless_told_otherwise(geoseg, made, tmp_path):
+    out = tmp_path / "out.geojson"
+    out.write_text("mine")
+    found = geoseg("vectorize", made[0], out, "--mode", "error")
+    assert found.code == 2
+    assert "out.geojson: is there already and this store replaces nothing" in found.err
+    assert out.read_text() == "mine"
+    assert geoseg("vectorize", made[0], out).code == 0
+    assert len(geopandas.read_file(out)) > 1
+
+
 def test_the_map_is_not_replaced_by_its_polygons_and_must_be_one(geoseg, made, files, tmp_path):
     found = geoseg("vectorize", files.image, tmp_path / "out.gpkg")
     assert found.code == 1

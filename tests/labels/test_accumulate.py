@@ -211,10 +211,13 @@ def test_scores_of_pixels_that_are_not_valid_may_be_nan():
 
 
 @pytest.mark.parametrize("channel", [0, 1])
-def test_nan_scores_of_valid_pixels_are_an_error_that_tells_where(channel):
+@pytest.mark.parametrize(("value", "told"), [(np.nan, "NaN"), (np.inf, "infinite")])
+def test_scores_of_valid_pixels_that_are_not_finite_are_an_error_that_tells_where(
+    channel, value, told
+):
     scores = np.full((2, 4, 6), 0.5, np.float32)
-    scores[channel, 2, 5] = np.nan
-    with pytest.raises(LabelError, match=r"row 2, col 5 are NaN"):
+    scores[channel, 2, 5] = value
+    with pytest.raises(LabelError, match=rf"row 2, col 5 are {told} "):
         list(_whole(scores))
 
 

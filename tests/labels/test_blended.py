@@ -136,11 +136,38 @@ def test_windows_and_scores_must_be_as_many():
 
 def test_logits_and_other_shapes_are_refused():
     windows = sliding(GRID, (23, 31))
-    with pytest.raises(LabelError, match=r"as low as -2, expected probabilities .* softmax"):
+    with pytest.raises(LabelError, match=r"lie from -2 to -2, expected probabilities .* softmax"):
         Labels.from_windows(windows, [np.full((2, 23, 31), -2)], GRID, CLASSES)
+    with pytest.raises(LabelError, match=r"lie from 3 to 3, expected probabilities"):
+        Labels.from_windows(windows, [np.full((2, 23, 31), 3)], GRID, CLASSES)
     with pytest.raises(LabelError, match=r"shape \(3, 23, 31\), expected \(2, 23, 31\)"):
         Labels.from_windows(windows, [np.full((3, 23, 31), 0.3)], GRID, CLASSES)
     with pytest.raises(LabelError, match=r"valid of .* has shape \(2, 2\)"):
         Labels.from_windows(
             windows, [np.full((2, 23, 31), 0.5)], GRID, CLASSES, valid=[np.ones((2, 2))]
         )
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300])
+def test_scores_that_are_infinite_are_refused_where_they_mean_something(value):
+    windows = sliding(GRID, (23, 31))
+    scores = np.full((2, 23, 31), 0.5)
+    scores[1, 7, 30] = value
+    valid = np.ones((23, 31), bool)
+    with pytest.raises(LabelError, match="inf, expected probabilities from 0 to 1|from -inf to"):
+        Labels.from_windows(windows, [scores], GRID, CLASSES, valid=[valid])
+    valid[7, 30] = False
+    labels = Labels.from_windows(windows, [scores], GRID, CLASSES, valid=[valid])
+    np.testing.assert_array_equal(labels.to_array() == 255, ~valid)
+    assert (labels.scores(GRID.whole)[:, valid] == 0.5).all()
+
+
+def test_scores_that_are_nan_are_refused_where_they_mean_something():
+    windows = sliding(GRID, (23, 31))
+    scores = np.full((2, 23, 31), 0.5)
+    scores[1, 7, 30] = np.nan
+    with pytest.raises(LabelError, match="row 7, col 30 are NaN"):
+        Labels.from_windows(windows, [scores], GRID, CLASSES)
+    scores[0, 3, 3] = -1
+    with pytest.raises(LabelError, match=r"lie from -1 to 0\.5"):
+        Labels.from_windows(windows, [scores], GRID, CLASSES)

@@ -13,9 +13,10 @@ from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError, StoreError
 from geoseg.grid import Grid
 from geoseg.labels.geotiff import GeoTIFFLabelStore
-from geoseg.labels.manifest import FileStamp, Manifest, Part
+from geoseg.labels.manifest import FileStamp, MadeBy, Manifest, Part, tell
 from geoseg.labels.parts import merge, write_part
 from geoseg.labels.rows import LabelRows
+from geoseg.labels.tifflabels import GeoTIFFLabels
 from geoseg.spec import FrozenMap
 
 GRID = Grid(crs="EPSG:32619", transform=[2, 0, 5e5, 0, -2, 4e6], height=1100, width=70)
@@ -31,11 +32,11 @@ BOTH = RNG.random(GRID.shape, np.float32)
 SCORES = np.stack([BOTH, 1 - BOTH])
 
 
-def written(folder, name, first, stop, **changes):
+def written(folder, name, first, stop, notes=(), **changes):
     part = Part(manifest=MANIFEST.model_copy(update=changes), rows=(first, stop))
     rows = LabelRows(0, IDS, SCORES if part.manifest.scores else None)
     pieces = [rows.cut(row, min(row + 100, stop)) for row in range(first, stop, 100)]
-    write_part(str(folder / name), part, pieces)
+    write_part(str(folder / name), part, pieces, notes=lambda: notes)
     return str(folder / name)
 
 
@@ -54,6 +55,7 @@ def test_parts_in_any_order_are_joined_to_the_bytes_of_one_write(tmp_path, score
     reference = GeoTIFFLabelStore(uri=str(tmp_path / "ref.tif"), scores=scores)
     with reference.writer(GRID, MANIFEST.classes) as writer:
         writer.write(GRID.whole, IDS, SCORES)
+        tell(writer, MadeBy.of(MANIFEST.model_copy(update={"scores": scores})))
     for suffix in (".tif", ".scores.tif") if scores else (".tif",):
         found, expected = (tmp_path / f"{stem}{suffix}" for stem in ("map", "ref"))
         assert found.read_bytes() == expected.read_bytes()
@@ -140,3 +142,36 @@ def test_scores_that_are_missing_beside_a_part_are_told(tmp_path):
     (tmp_path / "0.part.tif").unlink()
     with pytest.raises(StoreError, match=r"0\.part\.tif: no such file.*scores of .*0\.tif"):
         merge([part], store(tmp_path))
+
+
+def test_a_merged_map_tells_how_it_was_made_and_the_notes_of_all_parts(tmp_path):
+    parts = [
+        written(tmp_path, "1.tif", 512, 1024, notes=("4 at once",), files=(STAMP,)),
+        written(tmp_path, "0.tif", 0, 512, notes=("2 at once", "1 at once")),
+        written(tmp_path, "2.tif", 1024, 1100, notes=("2 at once",)),
+    ]
+    with pytest.warns(UserWarning, match="of 4 parts scores may differ"):
+        labels = merge(parts, store(tmp_path))
+    told = labels.made_by
+    assert told.notes == ("2 at once", "1 at once", "4 at once")
+    assert (told.model, told.size, told.stride) == ("m", (64, 64), (32, 32))
+    assert GeoTIFFLabels(parts[0]).made_by.notes == ("4 at once",)
+
+
+@pytest.mark.parametrize(
+    ("files", "text"),
+    [
+        ((STAMP.model_copy(update={"digest": "x"}), STAMP), "file image.tif.digest is x, was 30"),
+        (
+            (STAMP, STAMP.model_copy(update={"digest": "x"})),
+            r"file image\.tif \(number 2\)\.digest is x, was 30",
+        ),
+    ],
+)
+def test_files_of_one_name_are_told_apart(tmp_path, files, text):
+    parts = [
+        written(tmp_path, "0.tif", 0, 512, files=(STAMP, STAMP)),
+        written(tmp_path, "1.tif", 512, 1100, files=files),
+    ]
+    with pytest.raises(ConfigError, match=text):
+        merge(parts, store(tmp_path))

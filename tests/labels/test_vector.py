@@ -2,9 +2,11 @@
 
 import json
 import pickle
+import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 
 import geopandas
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 import rasterio.features
 import shapely
 from pydantic import ValidationError
-from pyproj import Geod
+from pyproj import Geod, Transformer
 
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError, GridError, LabelError, StoreError
@@ -331,6 +333,145 @@ def test_an_empty_geojson_is_a_collection_without_features(tmp_path):
     store = write(store_of(tmp_path, "out.geojson"), np.full(UTM.shape, 255, np.uint8))
     assert (store.read().to_array() == 255).all()
     assert json.loads((tmp_path / "out.geojson").read_text())["features"] == []
+
+
+HALF = 20037508.342789244
+FAR = {
+    "degrees past 180": ("EPSG:4326", [0.01, 0, 178.5, 0, -0.01, 10], (60, 299)),
+    "degrees past 180 at a pixel's centre": ("EPSG:4326", [0.01, 0, 178.495, 0, -0.01, 10], (60, 299)),
+    "degrees before -180": ("EPSG:4326", [0.01, 0, -181.5, 0, -0.01, 10], (60, 299)),
+    "degrees from 200": ("EPSG:4326", [0.01, 0, 200, 0, -0.01, 10], (60, 299)),
+    "degrees from 0 to 360": ("EPSG:4326", [4, 0, 0, 0, -4, 90], (45, 90)),
+    "degrees from -180 to 180": ("EPSG:4326", [4, 0, -180, 0, -4, 90], (45, 90)),
+    "degrees of another datum": ("EPSG:4167", [0.01, 0, 179.1, 0, -0.01, -30], (60, 199)),
+    "web mercator past its end": ("EPSG:3857", [1000, 0, HALF - 150000, 0, -1000, 7e6], (60, 299)),
+    "web mercator before its beginning": ("EPSG:3857", [1000, 0, -HALF - 150000, 0, -1000, 0], (60, 299)),
+    "web mercator around the Earth": ("EPSG:3857", [HALF / 10, 0, -HALF, 0, -2e6, 6e6], (6, 20)),
+    "web mercator around the Earth from 0": ("EPSG:3857", [HALF / 10, 0, 0, 0, -2e6, 6e6], (6, 20)),
+    "mercator of the Pacific": ("EPSG:3832", [1000, 0, 3.3e6 - 150000, 0, -1000, 2e6], (60, 299)),
+    "utm 1": ("EPSG:32601", [100, 0, 150000, 0, -100, 1.5e6], (60, 299)),
+    "utm 60 rotated": ("EPSG:32660", [80, 30, 820000, 30, -80, 7.5e6], (60, 299)),
+    "polar, coarse": ("EPSG:3413", [20000, 0, -2e6, 0, -20000, 3.5e6], (100, 180)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAR)
+@pytest.mark.parametrize("cell", [5, 400])
+def test_geojson_past_the_antimeridian_is_cut_there_and_read_back_on_every_pixel(
+    tmp_path, low_strips, name, cell
+):
+    crs, transform, (height, width) = FAR[name]
+    grid = Grid(crs=crs, transform=transform, height=height, width=width)
+    ids = random_ids(grid.shape, seed=2, cell=cell)
+    store = write(store_of(tmp_path, "out.geojson"), ids, grid)
+    np.testing.assert_array_equal(store.read().to_array(), ids)
+    found = geopandas.read_file(store.uri)
+    assert len(found) == len(list(rasterio.features.shapes(ids, mask=ids != 255, connectivity=4)))
+    assert found.geometry.is_valid.all()
+    assert (np.abs(shapely.get_coordinates(found.geometry)) <= (180, 90)).all()
+    # Pixels lie in the file where pyproj says, wherever that is.
+    rng = np.random.default_rng(0)
+    rows, cols = rng.integers(0, height, 99), rng.integers(0, width, 99)
+    to_degrees = Transformer.from_crs(grid.crs, "OGC:CRS84", always_xy=True)
+    lon, lat = to_degrees.transform(*apply(grid.transform, cols + 0.5, rows + 0.5))
+    points = shapely.points((lon + 180) % 360 - 180, lat)
+    which, place = found.sindex.query(points, predicate="intersects")
+    expected = ids[rows[which], cols[which]]
+    np.testing.assert_array_equal(found["class_id"].to_numpy()[place], expected)
+    assert set(which) == set(np.flatnonzero(ids[rows, cols] != 255))
+
+
+def test_a_region_across_the_antimeridian_is_one_feature_of_two_parts(tmp_path):
+    grid = Grid(crs="EPSG:4326", transform=[0.5, 0, 179, 0, -0.5, 10], height=3, width=4)
+    store = write(store_of(tmp_path, "out.geojson"), np.full(grid.shape, 7, np.uint8), grid)
+    (feature,) = json.loads((tmp_path / "out.geojson").read_text())["features"]
+    assert feature["geometry"]["type"] == "MultiPolygon"
+    expected = shapely.union(shapely.box(179, 8.5, 180, 10), shapely.box(-180, 8.5, -179, 10))
+    assert shapely.geometry.shape(feature["geometry"]).equals(expected)
+    np.testing.assert_array_equal(store.read().to_array(), 7)
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform", "told"),
+    [
+        ("EPSG:3031", [1000, 0, -10000, 0, -1000, 30000], "a pole lies in"),
+        ("EPSG:3031", [1000, 0, 0, 0, -1000, 0], "a pole lies in"),
+        ("EPSG:3413", [1000, 200, -15000, 0, 1000, -20000], "a pole lies in"),
+        ("EPSG:32633", [1000, 0, 490000, 0, -1000, 1e7], "a pole lies in"),
+        ("EPSG:4326", [10, 0, -180, 0, -5, 92.5], "reaches past a pole or around the Earth"),
+        ("EPSG:4326", [10, 0, -185, 0, -4, 60], "reaches past a pole or around the Earth"),
+        ("EPSG:3857", [1.2e6, 0, -2.1e7, 0, -1e6, 1e7], "reaches past a pole or around the Earth"),
+    ],
+)
+def test_geojson_cannot_tell_what_is_around_a_pole_and_says_so_before_any_work(
+    tmp_path, crs, transform, told
+):
+    grid = Grid(crs=crs, transform=transform, height=40, width=37)
+    with pytest.raises(GridError, match=rf"out\.geojson: .*{told}.* write \.gpkg"):
+        with store_of(tmp_path, "out.geojson").writer(grid, CLASSES):
+            pass
+    ids = random_ids(grid.shape)
+    store = write(store_of(tmp_path), ids, grid)
+    np.testing.assert_array_equal(store.read().to_array(), ids)
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [
+        ("EPSG:3031", [1000, 0, 1, 0, -1000, -1]),
+        ("EPSG:4326", [360 / 37, 0, -180, 0, -4.5, 90]),
+        ("EPSG:4269", [1, 0, -20, 0, -1, 90]),
+        ("ESRI:54009", [1e5, 0, -2e6, 0, -1e5, 1e6]),
+    ],
+)
+def test_grids_beside_a_pole_or_with_a_parallel_as_pole_are_taken(tmp_path, crs, transform):
+    grid = Grid(crs=crs, transform=transform, height=40, width=37)
+    ids = random_ids(grid.shape)
+    store = write(store_of(tmp_path, "out.geojson"), ids, grid)
+    np.testing.assert_array_equal(store.read().to_array(), ids)
+
+
+@pytest.mark.parametrize(
+    "name", ["[a]", "-a", "(b) c", "gpkg_map", "gpkg", "sqlite_x", "ü 1.5", "*"]
+)
+@pytest.mark.parametrize("suffix", [".gpkg", ".fgb", ".geojson"])
+def test_any_name_of_a_file_gives_a_layer(tmp_path, name, suffix):
+    ids = random_ids()
+    store = write(store_of(tmp_path, name + suffix), ids)
+    np.testing.assert_array_equal(store.read().to_array(), ids)
+    ((layer, _),) = pyogrio.list_layers(store.uri)
+    assert layer == {
+        "[a]": "_a_", "(b) c": "_b_ c", "*": "_", "ü 1.5": "ü 1.5",
+    }.get(name, f"labels_{name}")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["a;b.gpkg", "a\nb.fgb", "a;b/c.geojson"])
+def test_paths_that_gdal_reads_otherwise_are_refused_before_any_work(tmp_path, name):
+    with pytest.raises(ValidationError, match="with a semicolon or what is not printed"):
+        store_of(tmp_path, name)
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".fgb", ".parquet", ".geojson"])
+def test_equal_labels_make_equal_bytes_at_any_time(tmp_path, suffix):
+    ids = random_ids((20, 83))
+    grid = UTM.model_copy(update={"height": 20})
+    paths = [tmp_path / "a" / f"out{suffix}", tmp_path / "b" / f"out{suffix}"]
+    for path in paths:
+        write(VectorLabelStore(uri=str(path)), ids, grid)
+        time.sleep(1.1 if suffix == ".gpkg" and path is paths[0] else 0)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_gdal_tells_the_time_again_after_a_file_was_written(tmp_path, monkeypatch):
+    ids = random_ids()
+    write(store_of(tmp_path, "a.gpkg"), ids)
+    assert pyogrio.get_gdal_config_option("OGR_CURRENT_DATE") is None
+    monkeypatch.setenv("OGR_CURRENT_DATE", "2021-02-03T04:05:06.000Z")
+    write(store_of(tmp_path, "b.gpkg"), ids)
+    with sqlite3.connect(tmp_path / "b.gpkg") as file:
+        dates = {row[0] for row in file.execute("SELECT last_change FROM gpkg_contents")}
+    file.close()
+    assert dates == {"2021-02-03T04:05:06.000Z"}
 
 
 @pytest.mark.parametrize(

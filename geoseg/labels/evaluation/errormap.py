@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -35,8 +35,9 @@ def error_classes(classes: ClassMap, kind: ErrorKind = "right") -> ClassMap:
     their class, faded, and the others that of the predicted class. 255 is ignored.
 
     Raises:
-        ConfigError: There are more pairs than numbers.
+        ConfigError: There are more pairs than numbers, or no such kind.
     """
+    check_kind(kind)
     if kind == "right":
         return ClassMap.model_validate(
             [
@@ -60,6 +61,18 @@ def error_classes(classes: ClassMap, kind: ErrorKind = "right") -> ClassMap:
     return ClassMap.model_validate(records)
 
 
+def check_kind(kind: ErrorKind) -> None:
+    """See that there is such a map of errors.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if kind not in get_args(ErrorKind):
+        raise ConfigError(
+            f"error_kind is {kind!r}, expected one of: {', '.join(get_args(ErrorKind))}"
+        )
+
+
 @contextmanager
 def error_map(
     uri: str, grid: Grid, classes: ClassMap, kind: ErrorKind = "right"
@@ -79,7 +92,7 @@ def error_map(
         the class map; a place past the last means not known.
 
     Raises:
-        ConfigError: There are more pairs of classes than numbers.
+        ConfigError: There are more pairs of classes than numbers, or no such kind.
         StoreError: It cannot be written.
     """
     store = GeoTIFFLabelStore(uri=uri, cog=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,12 +75,18 @@ class Evaluator:
             errors: What `error_map` gives, to have a map of errors written.
 
         Raises:
-            ConfigError: A number is out of range.
+            ConfigError: A number is none, or out of range.
             LabelError: The class maps differ.
         """
         predicted_classes = predicted_classes or classes
         _check_classes(classes, predicted_classes, name)
-        _check_numbers(boundary_px, object_iou, bootstrap, block_px)
+        if boundary_px is not None:
+            boundary_px = _whole("boundary_px", boundary_px, least=1, unit="pixels")
+        if object_iou is not None:
+            check_iou(object_iou)
+        block_px = _whole("block_px", block_px, least=1, unit="pixels")
+        bootstrap = _whole("bootstrap", bootstrap, least=0, unit="resamples")
+        seed = _whole("seed", seed, least=0)
         self._grid, self._name = grid, name
         self._sides = {"truth": classes, "prediction": predicted_classes}
         self._tables = {side: _table(own, classes) for side, own in self._sides.items()}
@@ -284,15 +291,9 @@ def _check_classes(truth: ClassMap, prediction: ClassMap, name: str) -> None:
         )
 
 
-def _check_numbers(
-    boundary_px: int | None, object_iou: float | None, bootstrap: int, block_px: int
-) -> None:
-    if boundary_px is not None and boundary_px < 1:
-        raise ConfigError(f"boundary_px is {boundary_px}, expected 1 pixel or more")
-    if object_iou is not None:
-        check_iou(object_iou)
-    if bootstrap < 0 or block_px < 1:
-        raise ConfigError(
-            f"bootstrap is {bootstrap} and block_px {block_px}, expected 0 or more resamples of "
-            "blocks of 1 pixel or more"
-        )
+def _whole(name: str, value: object, *, least: int, unit: str = "") -> int:
+    """A number as Python's own int, which no sum overflows and which JSON takes."""
+    if isinstance(value, Integral) and not isinstance(value, bool) and value >= least:
+        return int(value)
+    of_what = f" of {unit}" if unit else ""
+    raise ConfigError(f"{name} is {value!r}, expected a whole number{of_what} from {least} on")

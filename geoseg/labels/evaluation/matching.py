@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -108,10 +109,13 @@ def check_iou(iou: float) -> None:
     """See that a threshold of IoU can be one.
 
     Raises:
-        ConfigError: It is not above 0 and at most 1.
+        ConfigError: It is no number, or not above 0 and at most 1.
     """
-    if not 0 < iou <= 1:
-        raise ConfigError(f"the IoU from which objects match is {iou}, expected above 0, to 1")
+    number = isinstance(iou, Real) and not isinstance(iou, bool)
+    if not number or not 0 < iou <= 1:
+        raise ConfigError(
+            f"the IoU from which objects match is {iou!r}, expected a number above 0, to 1"
+        )
 
 
 def _first_of(numbers: Numbers) -> NDArray[np.bool_]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,8 +15,9 @@ import numpy as np
 import shapely
 
 from geoseg.errors import GridError, StoreError
-from geoseg.grid import Grid, to_crs, transformer
+from geoseg.grid import Grid
 from geoseg.labels.base import Ids
+from geoseg.labels.polygons.lonlat import LONLAT, check_lonlat, from_lonlat, to_lonlat
 from geoseg.labels.polygons.rings import Polygons, moved
 from geoseg.labels.polygons.whole import check_features
 from geoseg.sources.files.wholetiff import not_written
@@ -31,11 +34,17 @@ _PARQUET = (".parquet", ".geoparquet")
 SUFFIXES = (".gpkg", ".fgb", *_PARQUET, _GEOJSON)
 """Ends of the names of files that can be written."""
 
+_RESERVED = ("gpkg", "sqlite_")
+"""What no layer of a GeoPackage may begin with."""
+
+_DATE = "2000-01-01T00:00:00.000Z"
+"""When each GeoPackage says that it was changed: equal polygons make equal bytes."""
+_DATE_OPTION = "OGR_CURRENT_DATE"
+_dated = threading.Lock()
+"""GDAL's settings are those of the whole process."""
+
 _ROW_GROUP = 16_384
 """Features of a row group at least, but for the last."""
-_LONLAT = "EPSG:4326"
-_BEND = 64
-"""Pixels after which an edge gets a vertex before it is projected: straight edges bend."""
 
 
 def suffix_of(uri: str) -> str:
@@ -43,13 +52,44 @@ def suffix_of(uri: str) -> str:
     return Path(uri).suffix.lower()
 
 
+def check_name(uri: str) -> None:
+    """See that a file of polygons can have a name.
+
+    Raises:
+        ValueError: Its suffix tells no format, or GDAL would read the name otherwise.
+    """
+    if suffix_of(uri) not in SUFFIXES:
+        raise ValueError(
+            f"{uri}: the format of polygons goes by the suffix, expected one of: {', '.join(SUFFIXES)}"
+        )
+    if ";" in uri or not uri.isprintable():
+        raise ValueError(
+            f"{uri!r}: polygons cannot be written to a path with a semicolon or what is not printed, such "
+            "as a line break; choose another name"
+        )
+
+
+def layer_of(uri: str) -> str:
+    """The name of the layer in a file: that of the file, as far as GeoPackage takes it.
+
+    >>> layer_of("maps/[a] 2020.gpkg"), layer_of("gpkg.gpkg")
+    ('_a_ 2020', 'labels_gpkg')
+    """
+    name = re.sub(r"[^\w .-]", "_", Path(uri).stem)
+    odd = not name[0].isalnum() and name[0] != "_"
+    return f"labels_{name}" if odd or name.lower().startswith(_RESERVED) else name
+
+
 def check_grid(grid: Grid, uri: str) -> None:
     """See that a file can hold what lies on a grid; a warning where it will not say where that is.
 
     Raises:
-        GridError: The file is GeoJSON and the grid has no CRS.
+        GridError: The file is GeoJSON and the grid has no CRS, or polygons on it have no outlines in
+            longitude and latitude.
     """
     if grid.crs is not None:
+        if suffix_of(uri) == _GEOJSON:
+            check_lonlat(grid, uri)
         return
     cure = 'assign one to the image, e.g. with "gdal_edit.py -a_srs EPSG:32619 IMAGE"'
     if suffix_of(uri) == _GEOJSON:
@@ -66,29 +106,15 @@ def placed(polygons: Polygons, grid: Grid, uri: str) -> Polygons:
     Raises:
         GridError: The file is GeoJSON and the grid reaches past the Earth.
     """
-    if suffix_of(uri) != _GEOJSON or grid.crs is None:
-        return moved(polygons, grid.transform)
-    if grid.crs == to_crs(_LONLAT):
-        return moved(polygons, grid.transform)
-    bent = moved(shapely.segmentize(polygons, _BEND), grid.transform)
-    to_degrees = transformer(grid.crs.to_string(), _LONLAT)
-    made: Polygons = shapely.transform(bent, to_degrees.transform, interleaved=False)
-    if not np.isfinite(shapely.get_coordinates(made)).all():
-        raise GridError(
-            f"{uri}: parts of {grid.describe()} have no longitude and latitude, which GeoJSON needs; "
-            "write .gpkg"
-        )
-    return made
+    if suffix_of(uri) == _GEOJSON and grid.crs is not None:
+        return to_lonlat(polygons, grid, uri)
+    return moved(polygons, grid.transform)
 
 
 def in_pixels(polygons: Polygons, grid: Grid, uri: str) -> Polygons:
-    """The polygons of a file in pixels of the grid, as they were before `placed`, but for rounding.
-
-    Seven decimals of a degree are a centimetre: so far corners in GeoJSON may be off.
-    """
+    """The polygons of a file in pixels of the grid, as they were before `placed`, but for rounding."""
     if suffix_of(uri) == _GEOJSON and grid.crs is not None:
-        from_degrees = transformer(_LONLAT, grid.crs.to_string())
-        polygons = shapely.transform(polygons, from_degrees.transform, interleaved=False)
+        return from_lonlat(polygons, grid)
     return moved(polygons, ~grid.transform)
 
 
@@ -195,19 +221,33 @@ def _write_ogr(
 
     lonlat = suffix_of(str(path)) == _GEOJSON
     crs = _crs_of(grid)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _same_date():
         warnings.filterwarnings("ignore", ".*'crs' was not provided")  # a picture has none
         pyogrio.raw.write_arrow(
             stream,
             path,
-            layer=path.stem,
+            layer=layer_of(path.name),
             driver=_DRIVERS[suffix_of(str(path))],
             geometry_name=GEOMETRY,
             geometry_type="Polygon",
-            crs=_LONLAT if lonlat else crs and crs.to_wkt(),
+            crs=LONLAT if lonlat else crs and crs.to_wkt(),
             layer_metadata=None if lonlat else dict(tags),
             layer_options={"RFC7946": "YES", "DESCRIPTION": json.dumps(tags)} if lonlat else None,
         )
+
+
+@contextmanager
+def _same_date() -> Iterator[None]:
+    """GDAL writes one date into files, whatever the time, unless it is told another already."""
+    import pyogrio
+
+    with _dated:
+        before = pyogrio.get_gdal_config_option(_DATE_OPTION)
+        pyogrio.set_gdal_config_options({_DATE_OPTION: before or _DATE})
+        try:
+            yield
+        finally:
+            pyogrio.set_gdal_config_options({_DATE_OPTION: before})
 
 
 def _write_parquet(

@@ -61,6 +61,12 @@ class VectorLabelWriter:
         self._seams = SeamUnion(grid.width)
         self._kept: list[Regions] = []
         self._small = 0
+        self.told: str | None = None
+        """What the file is to keep beside the polygons; see `tell`."""
+
+    def tell(self, text: str) -> None:
+        """Keep a text in the file, as the tag GEOSEG_PREDICTION; see `geoseg.labels.manifest.tell`."""
+        self.told = text
 
     def write(self, window: Window, ids: Ids, scores: Scores | None = None) -> None:
         """Take the next rows; see LabelWriter.

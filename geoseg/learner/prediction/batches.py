@@ -18,12 +18,18 @@ from geoseg.learner.prediction.pipeline import ahead
 from geoseg.window import Window
 
 
-def batches(job: Job, part: Window) -> Iterator[dict[str, Any]]:
+def batches(job: Job, part: Window, piece: Window) -> Iterator[dict[str, Any]]:
     """The windows that touch a part of the scene, in order, with a valid pixel in each.
 
     They are read in a thread beside the model where no other processes read.
+
+    Args:
+        job: What is done.
+        part: What is asked for.
+        piece: Of which it is a part; its batches are those of the whole piece, whatever the part.
     """
-    return _batches(job, part) if job.workers else ahead(_batches(job, part))
+    found = _batches(job, part, piece)
+    return found if job.workers else ahead(found)
 
 
 def as_seen(batch: dict[str, Any], job: Job) -> tuple[Tensor, Tensor]:
@@ -41,9 +47,8 @@ def as_seen(batch: dict[str, Any], job: Job) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(image), torch.from_numpy(valid)
 
 
-def _batches(job: Job, part: Window) -> Iterator[dict[str, Any]]:
-    in_rows = part.width == job.scene.grid.width
-    choose = batches_of if in_rows else batches_in
+def _batches(job: Job, part: Window, piece: Window) -> Iterator[dict[str, Any]]:
+    in_rows = job.tiling is None
     windows: SlidingWindowGeoDataset
     if in_rows and job.output is None:
         windows = SlidingWindowGeoDataset(
@@ -51,9 +56,14 @@ def _batches(job: Job, part: Window) -> Iterator[dict[str, Any]]:
         )
     else:
         windows = _OneByOne(job)
+    places = windows.windows.of_scene[0]
+    if in_rows:
+        chosen = batches_of(places, part, job.batch_size)
+    else:
+        chosen = batches_in(places, part, piece, job.batch_size)
     loader = DataLoader(
         windows,
-        batch_sampler=choose(windows.windows.of_scene[0], part, job.batch_size),
+        batch_sampler=chosen,
         num_workers=job.workers,
         collate_fn=collate,
         generator=torch.Generator(),  # else the caller's random numbers move on
@@ -102,11 +112,14 @@ def batches_of(windows: Sequence[Window], part: Window, batch_size: int) -> list
     ]
 
 
-def batches_in(windows: Sequence[Window], part: Window, batch_size: int) -> list[list[int]]:
-    """The same for some columns: batches of those windows only that touch them."""
-    touching = range(*_touching(windows, part))
-    chosen = [i for i in touching if windows[i].intersection(part) is not None]
-    return [chosen[i : i + batch_size] for i in range(0, len(chosen), batch_size)]
+def batches_in(
+    windows: Sequence[Window], part: Window, piece: Window, batch_size: int
+) -> list[list[int]]:
+    """The same for some columns: of the batches of the windows that touch a piece, those that touch a part."""
+    touching = range(*_touching(windows, piece))
+    of_piece = [i for i in touching if windows[i].intersection(piece) is not None]
+    cut = [of_piece[i : i + batch_size] for i in range(0, len(of_piece), batch_size)]
+    return [batch for batch in cut if any(windows[i].intersection(part) for i in batch)]
 
 
 def _touching(windows: Sequence[Window], part: Window) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from geoseg.errors import ConfigError
-from geoseg.learner.prediction.job import Model
+from geoseg.learner.prediction.checked import Model
 from geoseg.learner.training import Precision
 
 _HALF: dict[str, torch.dtype | None] = {

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 import torch
 from torch import Tensor
 
@@ -44,10 +45,37 @@ def weights_digest(weights: Mapping[str, Tensor], told: str) -> str:
 
 
 def machine(device: torch.device) -> FrozenMap[str, str]:
-    """What computes, as far as the last digits of scores depend on it."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    threads = str(torch.get_num_threads())
-    return FrozenMap({"device": name, "torch": torch.__version__, "threads": threads})
+    """What computes and reads, as far as the last digits of scores depend on it.
+
+    GDAL warps and decodes JPEG: pixels of such images hang on its version.
+    """
+    found = {
+        "device": device.type,
+        "torch": torch.__version__,
+        "gdal": rasterio.__gdal_version__,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }
+    found |= _cuda(device) if device.type == "cuda" else {}
+    return FrozenMap(found | {"threads": str(torch.get_num_threads())})
+
+
+def _cuda(device: torch.device) -> dict[str, str]:
+    return {
+        "device": torch.cuda.get_device_name(device),
+        "cuda": str(torch.version.cuda),
+        "cudnn": str(torch.backends.cudnn.version()),  # type: ignore[no-untyped-call]
+        "multiplies in": _rounding(torch.backends.cuda.matmul),
+        "convolves in": _rounding(torch.backends.cudnn),
+    }
+
+
+def _rounding(backend: Any) -> str:
+    """What 32-bit numbers are rounded to before they are multiplied, as torch is told in general and here."""
+    places = (torch.backends, backend, getattr(backend, "conv", None))
+    told = [getattr(place, "fp32_precision", None) for place in places]
+    if told[1] is None:  # torch before 2.9
+        return "tf32" if backend.allow_tf32 else "float32"
+    return "/".join(str(one) for one in told if one is not None)
 
 
 def _plain(value: Any, *, name: str = "") -> Any:

@@ -25,7 +25,7 @@ class Halving:
         """Begin with whole batches.
 
         Args:
-            model: See `geoseg.learner.prediction.job.Model`.
+            model: See `geoseg.learner.prediction.checked.Model`.
             batch_size: Windows in a batch.
             device: Where the model is; None: where the batches are.
         """

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError
 from geoseg.labels.blend import Blend
+from geoseg.learner.prediction.checked import Model, checked
 from geoseg.learner.prediction.halving import Halving
 from geoseg.learner.prediction.tiling import Tiling, tiling_for
 from geoseg.learner.prediction.tta import averaged
 from geoseg.learner.training import TTA, check_tta
 from geoseg.scene import Scene
 from geoseg.window import Size, pair
-
-Model = Callable[[Tensor, Tensor], Tensor]
-"""(image (batch, channel, height, width) in the native dtype, valid (batch, height, width)) to
-probabilities (batch, class, height, width) float32, all on one device."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +99,9 @@ def job_for(
     step = half(size) if stride is None else _pixels("stride", stride)
     check_tta(tta, size)
     return Job(
-        model=Halving(averaged(model, tta), batch_size, torch.device(device)),
+        model=Halving(
+            averaged(checked(model, len(classes)), tta), batch_size, torch.device(device)
+        ),
         scene=scene,
         classes=classes,
         size=size,

@@ -19,9 +19,10 @@ from geoseg.labels.evaluation.scoring import Scoring
 from geoseg.labels.judging import judging
 from geoseg.labels.rows import Shard
 from geoseg.learner.facts import DataFacts
-from geoseg.learner.predict import Seen, look, perform
+from geoseg.learner.prediction.checked import Model
 from geoseg.learner.prediction.device import chosen_device
-from geoseg.learner.prediction.job import Job, Model, job_for
+from geoseg.learner.prediction.job import Job, job_for
+from geoseg.learner.prediction.perform import Seen, look, perform
 from geoseg.learner.prediction.resolution import at_resolution
 from geoseg.learner.training import TTA, Precision, Prediction, Training
 from geoseg.scene import Scene

@@ -43,31 +43,35 @@ def label_rows(job: Job, rows: range) -> Generator[LabelRows]:
 
 
 def _labels(job: Job, rows: range) -> Generator[LabelRows]:
-    if job.tiling is not None:
-        for first in range(rows.start, rows.stop, job.tiling.rows):
-            yield _joined(job, first, min(job.tiling.rows, rows.stop - first), job.tiling)
-        return
-    part = Window(rows.start, 0, len(rows), job.scene.grid.width)
-    for finished in _finished_rows(job, part):
-        yield LabelRows(finished.row, *_known(finished, job, col=0))
-
-
-def _joined(job: Job, row: int, height: int, tiling: Tiling) -> LabelRows:
-    """Rows from pieces that are predicted one by one; windows on a seam are predicted for both sides."""
     width = job.scene.grid.width
-    ids = np.empty((height, width), np.uint8)
-    scores = np.empty((len(job.classes), height, width), np.float32) if job.keep_scores else None
-    for part in tiling.pieces(row, height, width):
-        for finished in _finished_rows(job, part):
-            first = finished.row - row
+    if job.tiling is None:
+        part = Window(rows.start, 0, len(rows), width)
+        for finished in _finished_rows(job, part, part):
+            yield LabelRows(finished.row, *_known(finished, job, col=0))
+        return
+    for strip in job.tiling.strips(rows, job.scene.grid.height):
+        inside = range(max(strip.start, rows.start), min(strip.stop, rows.stop))
+        yield _joined(job, inside, strip, job.tiling)
+
+
+def _joined(job: Job, rows: range, strip: range, tiling: Tiling) -> LabelRows:
+    """Rows of a strip from pieces that are predicted one by one; windows on a seam are predicted twice."""
+    width = job.scene.grid.width
+    ids = np.empty((len(rows), width), np.uint8)
+    scores = np.empty((len(job.classes), *ids.shape), np.float32) if job.keep_scores else None
+    for piece in tiling.pieces(strip, width):
+        part = Window(rows.start, piece.col, len(rows), piece.width)
+        for finished in _finished_rows(job, part, piece):
+            first = finished.row - rows.start
             place = slice(first, first + len(finished.channels)), slice(part.col, part.col_stop)
             ids[place], found = _known(finished, job, col=part.col)
             if scores is not None:
                 scores[(slice(None), *place)] = found
-    return LabelRows(row, ids, scores)
+    return LabelRows(rows.start, ids, scores)
 
 
-def _finished_rows(job: Job, part: Window) -> Iterator[FinishedRows]:
+def _finished_rows(job: Job, part: Window, piece: Window) -> Iterator[FinishedRows]:
+    """The rows of a part of a piece, by batches of the whole piece."""
     grid = job.scene.grid
     accumulator = ScoreAccumulator(
         shape=grid.shape,
@@ -78,7 +82,7 @@ def _finished_rows(job: Job, part: Window) -> Iterator[FinishedRows]:
         keep_scores=job.keep_scores,
         part=part,
     )
-    for batch in batches(job, part):
+    for batch in batches(job, part, piece):
         yield from _blended(batch, job, accumulator)
     yield from accumulator.finish()
 
@@ -104,8 +108,8 @@ def _scores_of(batch: dict[str, Any], job: Job) -> NDArray[np.float32]:
     """
     image, valid = (filled_up(part, job.batch_size) for part in as_seen(batch, job))
     with torch.inference_mode():
-        scores = job.model(image, valid)
-        array: NDArray[np.float32] = scores[: len(batch["row"])].numpy()
+        scores = job.model(image, valid)[: len(batch["row"])]
+        array: NDArray[np.float32] = scores.numpy()
     expected = job.output or job.size
     found = (int(array.shape[-2]), int(array.shape[-1]))
     if found != expected:

@@ -22,10 +22,15 @@ class Tiling:
     cols: int
     """Columns in a piece."""
 
-    def pieces(self, row: int, height: int, width: int) -> Iterator[Window]:
-        """The pieces of some rows of a scene of a width, from left to right."""
+    def strips(self, rows: range, height: int) -> Iterator[range]:
+        """The rows of the strips of a scene that hold some rows; they begin where they do for the whole."""
+        for first in range(rows.start // self.rows * self.rows, rows.stop, self.rows):
+            yield range(first, min(first + self.rows, height))
+
+    def pieces(self, strip: range, width: int) -> Iterator[Window]:
+        """The pieces of a strip of a scene of a width, from left to right."""
         for col in range(0, width, self.cols):
-            yield Window(row, col, height, min(self.cols, width - col))
+            yield Window(strip.start, col, len(strip), min(self.cols, width - col))
 
 
 def tiling_for(

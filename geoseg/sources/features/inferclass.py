@@ -22,7 +22,7 @@ from geoseg.errors import SourceError
 from geoseg.sources.features.columns import Text, as_text, column_of, counted_texts, texts_as_keys
 from geoseg.sources.features.conditions import Condition
 from geoseg.sources.transformedvector import VectorTransform
-from geoseg.spec import FrozenMap
+from geoseg.spec import AlsoWritten, FrozenMap
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -47,6 +47,7 @@ def _checked(queries: tuple[tuple[str, ClassRef], ...]) -> tuple[tuple[str, Clas
 Queries = Annotated[
     tuple[tuple[str, ClassRef], ...],
     BeforeValidator(_pairs),
+    AlsoWritten({"type": "object", "additionalProperties": {"type": ["string", "integer"]}}),
     AfterValidator(_checked),
     PlainSerializer(dict, return_type=dict[str, Any]),
 ]

@@ -144,9 +144,11 @@ class Buffer(VectorTransform):
     polygons_m: Distances | None = None
     """Metres around polygons, the same way; less than 0 makes them smaller."""
     points_px: Distances | None = None
-    """The same in pixels."""
+    """Pixels around points; the three are as those in metres."""
     lines_px: Distances | None = None
+    """Pixels to each side of lines."""
     polygons_px: Distances | None = None
+    """Pixels around polygons."""
     class_by: str | None = Field(default=None, min_length=1)
     """The column whose values the mappings name; values are compared as text."""
     cap: Literal["round", "flat", "square"] = "round"

@@ -63,7 +63,9 @@ def _read_with(uri: str) -> Iterator[str]:
         yield from _beside(path)
     if there and path.suffix.lower() in _PLAIN:
         return
-    if there or ":" in uri or uri.startswith("/vsi"):  # the connection texts of drivers lead to files
+    if (
+        there or ":" in uri or uri.startswith("/vsi")
+    ):  # the connection texts of drivers lead to files
         yield from _archive_of(uri)
         yield from _listed_by_gdal(uri)
 
@@ -71,7 +73,9 @@ def _read_with(uri: str) -> Iterator[str]:
 def _listed_by_gdal(uri: str) -> tuple[str, ...]:
     try:
         listed = tuple(open_raster(uri).files)
-    except (SourceError, *GDAL_ERRORS):
+    except SourceError:
+        return ()
+    except GDAL_ERRORS:
         return ()
     return tuple(name for name in listed if name not in (uri, to_gdal(uri)))
 
@@ -100,5 +104,5 @@ def _archive_of(uri: str) -> tuple[str, ...]:
         return ()
     if head not in ("zip", "tar", "gzip", "7z", "rar") or is_remote(uri) or is_remote(f"/{inner}"):
         return ()
-    path = Path(inner)
+    path = Path(inner[1:].partition("}")[0] if inner.startswith("{") else inner)
     return tuple(str(part) for part in (path, *path.parents) if part.is_file())[:1]

@@ -140,10 +140,25 @@ def test_one_block_or_none_gives_no_interval(block_px):
     assert "-" in found.table()
 
 
-@pytest.mark.parametrize("options", [{"bootstrap": -1}, {"bootstrap": 9, "block_px": 0}])
-def test_numbers_out_of_range_are_refused(options):
-    with pytest.raises(ConfigError, match="expected 0 or more resamples"):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bootstrap", -1), ("bootstrap", 2.0), ("bootstrap", True), ("bootstrap", "9"),
+        ("block_px", 0), ("block_px", 8.5), ("block_px", None), ("seed", -1), ("seed", "a"),
+        ("boundary_px", -1), ("boundary_px", 1.5), ("boundary_px", True), ("boundary_px", "3"),
+    ],
+)  # fmt: skip
+def test_numbers_that_are_none_or_out_of_range_are_refused(name, value):
+    options = {"bootstrap": 9} | {name: value}
+    told = rf"{name} is {value!r}, expected a whole number.* from [01] on"
+    with pytest.raises(ConfigError, match=told):
         Evaluator(GRID, CLASSES, **options)
+
+
+def test_numbers_of_numpy_are_numbers():
+    maps = random_maps(3)
+    own = judged(*maps, bootstrap=np.int64(9), block_px=np.uint8(16), seed=np.int32(1))
+    assert own.to_json() == judged(*maps, bootstrap=9, block_px=16, seed=1).to_json()
 
 
 def test_the_table_shows_intervals_beside_the_scores():

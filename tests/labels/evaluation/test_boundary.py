@@ -142,5 +142,7 @@ def test_rows_must_come_whole_and_in_order():
 
 
 def test_a_distance_of_nothing_is_refused():
-    with pytest.raises(ConfigError, match="boundary_px is 0, expected 1"):
+    with pytest.raises(
+        ConfigError, match="boundary_px is 0, expected a whole number of pixels from 1"
+    ):
         Evaluator(Grid(height=2, width=2), CLASSES, boundary_px=0)

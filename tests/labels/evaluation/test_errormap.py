@@ -75,6 +75,15 @@ def test_too_many_classes_for_pairs_are_refused_and_nothing_is_written(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_an_unknown_kind_is_refused_and_nothing_is_written(tmp_path, named):
+    labels = ArrayLabels(GRID, CLASSES, np.full(GRID.shape, 9, np.uint8))
+    uri = str(tmp_path / "e.tif") if named else None
+    with pytest.raises(ConfigError, match="error_kind is 'zz', expected one of: right, pairs"):
+        evaluate(labels, labels, error_map=uri, error_kind="zz")
+    assert list(tmp_path.iterdir()) == []
+
+
 class _Faulty(Labels):
     grid, classes = GRID, CLASSES
 

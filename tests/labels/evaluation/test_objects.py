@@ -175,7 +175,7 @@ def test_matching_goes_down_the_list_from_the_best(records):
     assert found.tolist() == sorted(expected)
 
 
-@pytest.mark.parametrize("iou", [0.0, -1.0, 1.01, float("nan")])
+@pytest.mark.parametrize("iou", [0.0, -1.0, 1.01, float("nan"), True, "0.5"])
 def test_an_iou_that_cannot_be_reached_or_always_is_refused(iou):
     with pytest.raises(ConfigError, match="the IoU from which objects match"):
         Evaluator(Grid(height=2, width=2), CLASSES, object_iou=iou)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-import geoseg.learner.predict as module
-from geoseg.errors import ConfigError, SceneError, StoreError
+import geoseg.learner.prediction.perform as module
+from geoseg.errors import ConfigError, LabelError, SceneError, StoreError
 from geoseg.labels.base import LabelStore
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.labels.sources import RasterLabels
@@ -208,3 +208,35 @@ def test_without_a_stride_it_is_half_of_what_the_model_gives():
     found = predict(middle, scene, CLASSES, store=None, size=64)
     chosen = predict(middle, scene, CLASSES, store=None, size=64, stride=12)
     np.testing.assert_array_equal(found.to_array(), chosen.to_array())
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (lambda scores: scores[:1], r"gives \(1, 3, 64, 64\), expected .* of 4 windows"),
+        (lambda scores: scores[:, :2], r"gives \(4, 2, 64, 64\), expected .* and 3 classes"),
+        (lambda scores: scores.mean(0), r"gives \(3, 64, 64\), expected"),
+        (lambda scores: scores.numpy(), "gives ndarray, expected a tensor"),
+        (lambda scores: {"out": scores}, "gives dict, expected a tensor"),
+        (lambda scores: scores * 9 - 4, "gives -1 to -1, expected .* take the softmax"),
+        (lambda scores: scores / 0, "gives inf to inf, expected probabilities"),
+        (lambda scores: scores * np.nan, "gives NaN where the image is valid"),
+    ],
+    ids=range(8),
+)
+@pytest.mark.parametrize("tta", [None, "d4"])
+def test_a_model_that_gives_no_probabilities_of_its_batch_is_refused(image, answer, told, tta):
+    def model(pixels, valid):
+        return answer(flat(pixels, valid))
+
+    with pytest.raises(LabelError, match=told):
+        predict(model, Scene.of(image), CLASSES, store=None, size=64, batch_size=4, tta=tta)
+
+
+def test_where_an_image_is_not_valid_a_model_may_give_anything(image):
+    def model(pixels, valid):
+        return torch.where(valid[:, None], flat(pixels, valid), torch.nan)
+
+    found = predict(model, Scene.of(image), CLASSES, store=None, size=64, batch_size=4)
+    expected = predict(flat, Scene.of(image), CLASSES, store=None, size=64, batch_size=4)
+    np.testing.assert_array_equal(found.to_array(), expected.to_array())

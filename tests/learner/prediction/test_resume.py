@@ -19,7 +19,15 @@ from geoseg.errors import ConfigError, StoreError
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.learner.predict import predict
 from geoseg.scene import Scene
-from tests.learner.prediction.runs import Stop, contents, names, run, stop_after, write_scene
+from tests.learner.prediction.runs import (
+    Stop,
+    contents,
+    learner,
+    names,
+    run,
+    stop_after,
+    write_scene,
+)
 
 BATCHES = -(-27 * 2 // 5)
 """Of the whole scene: 27 rows of 2 windows, 5 a batch."""
@@ -162,13 +170,45 @@ def test_resume_needs_a_store_and_a_model_that_is_known(tmp_path):
     assert names(tmp_path) == ["image.tif"]
 
 
+@pytest.mark.parametrize("first", [{}, {"shard": (1, 2)}, {"keep": False}])
+def test_two_runs_on_one_output_at_a_time_do_not_destroy_each_other(whole, tmp_path, first):
+    image, _ = whole
+    told = []
+
+    def meanwhile(window, ids):
+        if told:
+            return
+        for second in ({}, {"resume": True}, {"keep": False}):
+            try:
+                run(image, tmp_path / "map.tif", **first | second)
+            except StoreError as error:
+                told.append(str(error))
+
+    run(image, tmp_path / "map.tif", seen=meanwhile, **first)
+    run(image, tmp_path / "ref.tif", **first)
+    assert contents(tmp_path, "map") == contents(tmp_path, "ref")
+    assert not list(tmp_path.glob(".*"))
+    assert len(told) == (0 if "keep" in first else 3)
+    for text in told:
+        assert re.search(r"map\.tif: another run is writing this map, as .*lock tells; wait", text)
+
+
+@pytest.mark.slow
+def test_processes_that_read_do_not_hold_the_output_when_their_run_is_killed(whole, tmp_path):
+    image, folder = whole
+    done = child(image, tmp_path / "map.tif", 7, workers=2)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    run(image, tmp_path / "map.tif", scores=True, resume=True)  # at once
+    assert contents(tmp_path, "map") == contents(folder, "map")
+
+
 _CHILD = """
 import os, resource, signal, sys
 import geoseg.labels.geotiff as geotiff
 from geoseg.labels.kept import KeptBands
 from tests.learner.prediction.runs import run
 
-image, out, place, limit = sys.argv[1:]
+image, out, place, limit, workers = sys.argv[1:]
 calls = []
 
 def kill(*_):
@@ -198,15 +238,15 @@ elif place:
 if int(limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
 try:
-    run(image, out, resume=True, scores=True)
+    run(image, out, resume=True, scores=True, workers=int(workers))
 except OSError as error:
     sys.exit(f"{type(error).__name__}: {error}")
 """
 
 
-def child(image, out, place="", limit=0):
+def child(image, out, place="", limit=0, workers=0):
     return subprocess.run(
-        [sys.executable, "-c", _CHILD, str(image), str(out), str(place), str(limit)],
+        [sys.executable, "-c", _CHILD, *map(str, (image, out, place, limit, workers))],
         capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3],
     )  # fmt: skip
 
@@ -271,3 +311,61 @@ def test_no_space_left_while_a_band_is_kept_is_a_clear_error(tmp_path, monkeypat
     assert names(tmp_path / ".map.tif.resume") == ["band-000000.npy", "state.json"]
     run(image, tmp_path / "map.tif", resume=True, scores=True)
     assert contents(tmp_path, "map") == contents(folder, "map")
+
+
+_NAMING = """
+import os, signal, sys
+from pathlib import Path
+from geoseg.labels.geotiff import GeoTIFFLabelStore
+from geoseg.scene import Scene
+from tests.learner.prediction.runs import learner
+
+image, out, last, shard = sys.argv[1:]
+
+def replace(self, target):
+    if Path(target).name == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return renamed(self, target)
+
+renamed, Path.replace = Path.replace, replace
+store = GeoTIFFLabelStore(uri=out, scores=True, confidence=True, mode="error")
+learner().predict(Scene.of(image), store, stride=48, shard=(0, 1) if shard else None)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("last", "named", "shard"),
+    [("map.tif", ["map.confidence.tif", "map.scores.tif", "map.tif.aux.xml"], None),
+     ("map.confidence.tif", ["map.scores.tif"], None),
+     ("map.tif", ["map.part.tif"], (0, 1))],
+)  # fmt: skip
+def test_a_run_that_replaces_nothing_goes_on_when_it_was_killed_between_two_names(
+    whole, tmp_path, last, named, shard
+):
+    image, folder = whole
+    out = tmp_path / "map.tif"
+    done = subprocess.run(
+        [sys.executable, "-c", _NAMING, image, str(out), last, "shard" if shard else ""],
+        capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3],
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert [name for name in names(tmp_path) if not name.startswith(".")] == named
+    store = GeoTIFFLabelStore(uri=str(out), scores=True, confidence=True, mode="error")
+
+    def go_on():
+        learner().predict(Scene.of(image), store, stride=48, shard=shard, resume=True)
+
+    of_others = tmp_path / named[0]
+    kept = of_others.rename(tmp_path / "kept")
+    of_others.write_text("of others")
+    with pytest.raises(StoreError, match=rf"{named[0]}: is there already"):
+        go_on()
+    assert of_others.read_text() == "of others"
+    assert [name for name in names(tmp_path) if not name.startswith(".")] == ["kept", named[0]]
+    of_others.unlink()
+    kept.unlink()
+    go_on()
+    assert not list(tmp_path.glob(".*"))
+    if shard is None:
+        assert contents(tmp_path, "map") == contents(folder, "map")

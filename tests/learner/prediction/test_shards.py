@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, StoreError
 from geoseg.labels.base import LabelStore
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.labels.parts import merge
@@ -88,3 +90,53 @@ def test_batches_of_some_rows_are_those_of_the_whole_scene_and_hold_all_that_tou
         assert touching <= held
         assert len(held - touching) <= 2 * 4
     assert batches_of((), Window(0, 0, 9, 9), 5) == []
+
+
+def in_two(image, folder, name, **options):
+    """Both parts of a run, with scores."""
+    parts = [folder / f"{name}{i}.tif" for i in range(2)]
+    for i, part in enumerate(parts):
+        run(image, part, scores=True, shard=(i, 2), **options)
+    return [str(part) for part in parts]
+
+
+def beside(part):
+    return Path(part).with_suffix(".part.tif")
+
+
+def stored(folder, *, scores=True):
+    return GeoTIFFLabelStore(uri=str(folder / "map.tif"), scores=scores, confidence=scores)
+
+
+def test_scores_of_another_part_or_run_are_not_taken_for_a_parts_own(tmp_path):
+    image = write_scene(tmp_path)
+    parts, others = in_two(image, tmp_path, "p"), in_two(image, tmp_path, "q", seed=1)
+    kept = beside(parts[0]).read_bytes()
+    for wrong in (beside(parts[1]), beside(others[0])):
+        beside(parts[0]).write_bytes(wrong.read_bytes())
+        with pytest.raises(
+            StoreError, match=r"p0\.part\.tif: holds the scores of another part or run"
+        ):
+            merge(parts, stored(tmp_path))
+        assert not (tmp_path / "map.tif").exists()
+    beside(parts[0]).write_bytes(kept)
+    run(image, tmp_path / "whole.tif", scores=True)
+    merge(parts, stored(tmp_path))
+    assert contents(tmp_path, "map") == contents(tmp_path, "whole")
+
+
+def test_a_map_without_scores_needs_none_of_its_parts(tmp_path):
+    image = write_scene(tmp_path)
+    parts = in_two(image, tmp_path, "p")
+    run(image, tmp_path / "whole.tif")
+    beside(parts[0]).unlink()
+    merge(parts, stored(tmp_path, scores=False))
+    assert contents(tmp_path, "map") == contents(tmp_path, "whole")
+    with pytest.raises(StoreError, match=r"it holds the scores of .*p0"):
+        merge(parts, stored(tmp_path))
+
+
+def test_a_merge_does_not_replace_the_scores_of_its_parts(tmp_path):
+    parts = in_two(write_scene(tmp_path), tmp_path, "p")
+    with pytest.raises(ConfigError, match=r"p0\.part\.tif: is read as an input too"):
+        merge(parts, GeoTIFFLabelStore(uri=str(beside(parts[0]))))

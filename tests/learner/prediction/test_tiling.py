@@ -12,6 +12,7 @@ from geoseg.learner.predict import predict
 from geoseg.learner.prediction.batches import batches_in
 from geoseg.learner.prediction.tiling import tiling_for
 from geoseg.scene import Scene
+from geoseg.sources.array import ArraySource
 from geoseg.window import Window, sliding
 from tests.learner.prediction.runs import CLASSES, contents
 
@@ -62,5 +63,39 @@ def test_a_bound_that_is_large_enough_changes_nothing_and_one_too_small_is_refus
 def test_batches_of_some_columns_hold_just_the_windows_that_touch_them():
     windows = sliding((300, 400), 64, 48)
     part = Window(100, 130, 60, 70)
-    held = [i for batch in batches_in(windows, part, 4) for i in batch]
+    held = [i for batch in batches_in(windows, part, part, 4) for i in batch]
     assert held == [i for i, window in enumerate(windows) if window.intersection(part)]
+
+
+def test_batches_of_a_part_are_those_of_its_piece():
+    windows = sliding((900, 700), (64, 96), (40, 50))
+    piece, part = Window(512, 200, 388, 300), Window(700, 200, 30, 300)
+    whole = batches_in(windows, piece, piece, 4)
+    found = batches_in(windows, part, piece, 4)
+    assert [batch for batch in whole if batch in found] == found
+    held = {i for batch in found for i in batch}
+    assert {i for i, w in enumerate(windows) if w.intersection(part)} <= held
+    assert len(found) < len(whole)
+
+
+def test_shards_in_pieces_are_equal_to_the_byte_for_a_model_that_looks_at_its_batch(tmp_path):
+    data = np.random.default_rng(1).integers(0, 255, (1, 1700, 1100), np.uint8)
+    scene = Scene(id="a", image=ArraySource(data=data))
+    bound = 5_500_000
+    tiling = tiling_for(scene, (256, 256), len(CLASSES), scores=False, max_memory=bound)
+    assert tiling.rows == 1024  # shards begin in the middle of a strip
+
+    def model(image, valid):
+        level = image.float() / 255
+        place = torch.arange(len(image))[:, None, None, None] / len(image)
+        return torch.softmax(torch.cat([level, place + 0 * level, 1 - level], dim=1), dim=1)
+
+    def ids(name, **shard):
+        store = GeoTIFFLabelStore(uri=str(tmp_path / name))
+        return predict(
+            model, scene, CLASSES, store=store, size=256, stride=200, batch_size=5,
+            max_memory=bound, model_digest="m", **shard,
+        ).to_array()  # fmt: skip
+
+    parts = [ids(f"{i}.tif", shard=(i, 4)) for i in range(4)]
+    assert np.concatenate(parts).tobytes() == ids("whole.tif").tobytes()
