@@ -15,7 +15,9 @@ from geoseg.classes import ClassMap
 from geoseg.errors import GridError, SceneError
 from geoseg.grid import Grid
 from geoseg.labels.base import Ids, Labels, LabelSource, StoreField
+from geoseg.labels.features import background_in
 from geoseg.labels.sources import RasterLabels, VectorLabels
+from geoseg.labels.values import listed
 from geoseg.sources.base import (
     Chip,
     RasterField,
@@ -99,12 +101,18 @@ class Scene(Spec):
         Args:
             image: A raster file, the files of a mosaic, or any RasterSource.
             labels: A raster of class ids, a vector file, or any LabelSource. Where no polygon lies is
-                class 0 if there is one, else ignored.
+                class 0 if it is called "background", "other", "none", "no ..." or "non-..." (or if
+                `classes` are left out, for an experiment to fill in); else nothing is known there and
+                pixels are ignored. `VectorLabels(background=...)` says it otherwise.
             classes: The class map of the labels.
             class_by: For vector labels: the column with class names or ids.
             mapping: For raster labels: {value in the file: class id}.
             aoi: A vector file, or any VectorSource.
             id: The scene's name; None: the image file's name without its suffix.
+
+        Raises:
+            SceneError: There is no name, an option is for other labels, or nothing tells the class of
+                the polygons.
         """
         source = GeoTIFFSource(uri=image) if isinstance(image, tuple) else raster_source(image)
         uris = uris_of(source)
@@ -242,8 +250,13 @@ def _labels_of(
     if uri.lower().endswith(VECTOR_SUFFIXES):
         if mapping is not None:
             raise SceneError(f"{uri}: `mapping` is for label rasters; vectors take class_by=...")
-        # Without a class 0 there is no background: what no polygon covers is not known.
-        background = 0 if classes is None or 0 in classes.ids else None
+        background = 0 if classes is None else background_in(classes)
+        if classes is not None and background is None and class_by is None:
+            raise SceneError(
+                f"{uri}: nothing tells the class of its polygons; pass class_by= (a column of class names "
+                "or ids), or VectorLabels(source=..., background=ID) as labels, with the id of pixels "
+                f"without a polygon: none of {listed(classes)} is 0 and named like a background"
+            )
         return VectorLabels(
             source=uri,  # type: ignore[arg-type]
             classes=classes,

@@ -116,7 +116,7 @@ def test_the_readmes_python_example_runs(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "IoU" in done.stdout
     assert {path.name for path in tmp_path.iterdir()} == {
-        "bundle.zip", "map.tif", "map.tif.aux.xml", "aligned.tif",
+        "bundle.zip", "map.tif", "map.tif.aux.xml", "aligned.tif", "map.gpkg", "polygons.png",
     }  # fmt: skip
 
 

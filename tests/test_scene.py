@@ -182,7 +182,29 @@ def test_check_warns_where_no_polygon_lies_on_the_image():
 def test_vector_labels_of_classes_without_an_id_0_know_no_background():
     classes = ClassMap.model_validate([{"id": 2, "name": "a"}, {"id": 3, "name": "b"}])
     assert Scene.of("a.tif", "b.gpkg", classes=classes, class_by="k").labels.background is None
-    assert Scene.of("a.tif", "b.gpkg", classes=CLASSES, class_by="k").labels.background == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "background"),
+    [
+        ("background", 0), ("Background", 0), ("OTHER", 0), ("none", 0), ("no roof", 0), ("No_data", 0),
+        ("non-forest", 0), ("Non forest", 0), ("developed", None), ("ground", None), ("nonsense", None),
+        ("north", None), ("backgrounds of film", None), ("otherwise", None), ("noon", None),
+    ],
+)  # fmt: skip
+def test_pixels_without_a_polygon_are_class_0_only_where_that_is_named_so(name, background):
+    classes = ClassMap.of(name, "water", "roof")
+    found = Scene.of("a.tif", "b.gpkg", classes=classes, class_by="k").labels
+    assert found.background == background
+    assert Scene.of("a.tif", "b.gpkg", class_by="k").labels.background == 0
+
+
+def test_polygons_whose_class_nothing_tells_are_refused():
+    with pytest.raises(SceneError, match=r"b\.gpkg: nothing tells the class .* 0 land, 1 roof"):
+        Scene.of("a.tif", "b.gpkg", classes=ClassMap.of("land", "roof"))
+    assert (
+        Scene.of("a.tif", "b.gpkg", classes=ClassMap.of("no roof", "roof")).labels.background == 0
+    )
 
 
 def test_a_scene_may_name_its_store_in_python_and_in_yaml(tmp_path):

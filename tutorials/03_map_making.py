@@ -37,6 +37,7 @@ from geoseg import (
     Prediction,
     RasterLabels,
     Scene,
+    Scoring,
     Training,
     VectorLabelStore,
     Window,
@@ -47,7 +48,6 @@ from geoseg import (
     sample,
     threshold,
 )
-from geoseg.labels.evaluation.scoring import Scoring
 
 out = Path(tempfile.mkdtemp())
 
@@ -106,7 +106,7 @@ print(found.table())
 # ## Two models, and thresholds
 #
 # Labels that hold scores can be combined, here by their mean, and a class can be asked for more than the highest
-# score: water only where its score is above 0.6. The result is written as any labels are.
+# score: water only where its score is 0.6 or more. The result is written as any labels are.
 
 # %%
 both = combine([map_, second.predict(north)])
@@ -119,7 +119,7 @@ print(evaluate(labels.on(north.grid), written, north.aoi).mean_iou)
 #
 # Finished bands of 512 rows are kept beside the output until it is whole. A run that was stopped, by Ctrl-C,
 # a full disk or a lost machine, goes on with `resume=True`, and its map is equal to the byte to that of a
-# run that was never stopped. Here the run is stopped by an exception after the first band.
+# run that was never stopped. Here the run is stopped by an exception when rows of the second band are ready.
 
 
 # %%

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from geoseg.cli.objects import match_files, told
 from geoseg.cli.options import AoiFile, AsJson, Debug, mapping_of, refuse_unless
+from geoseg.cli.polygons import own_column, polygon_labels
 from geoseg.cli.told import told_briefly
 from geoseg.errors import ConfigError, SourceError, StoreError
 from geoseg.outputs import refuse_inputs, written_whole
@@ -25,6 +28,8 @@ T = TypeVar("T")
 
 _SAME = 0.5
 """From which IoU on two objects are the same, where nobody says."""
+_PICTURES = ("png", "svg", "pdf")
+"""How the names of pictures end."""
 
 
 class ErrorKindOption(StrEnum):
@@ -48,7 +53,20 @@ def evaluate(
     aoi: AoiFile = None,
     class_by: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Column of class names or ids in a vector TRUTH."),
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of class names or ids in a vector TRUTH; left out: class_name or class_id, where it "
+            "has one.",
+        ),
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS",
+            help="Class (name or id) of pixels without a polygon of a vector TRUTH, or none: they are not "
+            'known; left out: class 0 if it is called "background", "other", "none", "no ..." or "non-...", '
+            "else none.",
+        ),
     ] = None,
     mapping: Annotated[
         str | None,
@@ -71,7 +89,10 @@ def evaluate(
         ),
     ] = None,
     bootstrap: Annotated[
-        int, typer.Option(metavar="N", help="95 % intervals from N resamples of blocks, e.g. 1000.")
+        int,
+        typer.Option(
+            metavar="N", help="95 % intervals from N resamples of blocks, e.g. 1000; at least 20."
+        ),
     ] = 0,
     block_px: Annotated[
         int | None,
@@ -85,7 +106,9 @@ def evaluate(
     ] = None,
     error_map: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="A GeoTIFF of errors: 0 right, 1 wrong, 255 left out."),
+        typer.Option(
+            metavar="FILE", help="A GeoTIFF (.tif) of errors: 0 right, 1 wrong, 255 left out."
+        ),
     ] = None,
     error_kind: Annotated[
         ErrorKindOption | None,
@@ -93,7 +116,10 @@ def evaluate(
     ] = None,
     plot: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="A PNG of confusion matrix and IoU (needs matplotlib)."),
+        typer.Option(
+            metavar="FILE",
+            help="A picture of confusion matrix and IoU: .png, .svg or .pdf (needs matplotlib).",
+        ),
     ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -106,6 +132,7 @@ def evaluate(
         if _is_vector(truth) and _is_vector(prediction):
             _refuse_of_maps(
                 {
+                    "--background": background,
                     "--mapping": mapping,
                     "--boundary-px": boundary_px,
                     "--objects": objects or None,
@@ -117,10 +144,10 @@ def evaluate(
                     "--plot": plot,
                 }
             )
-            counts, classes = match_files(
+            matched = match_files(
                 truth, prediction, aoi=aoi, class_by=class_by, iou=_or(object_iou, _SAME)
             )
-            typer.echo(told(counts, classes, as_json=as_json))
+            typer.echo(told(matched, as_json=as_json))
             return
         if _is_vector(prediction):
             raise ConfigError(
@@ -131,10 +158,16 @@ def evaluate(
             refuse_unless("--bootstrap N", {"--block-px": block_px, "--seed": seed})
         if error_map is None:
             refuse_unless("--error-map FILE", {"--error-kind": error_kind})
+        if not _is_vector(truth):
+            refuse_unless("a vector file as TRUTH", {"--background": background})
         pairs = mapping_of(mapping)
         outputs = [uri for uri in (error_map, plot) if uri is not None]
         refuse_inputs(outputs, [uri for uri in (truth, prediction, aoi) if uri is not None])
-        predicted, scene = _opened(truth, prediction, aoi=aoi, class_by=class_by, mapping=pairs)
+        if plot is not None:
+            _check_picture(plot)
+        predicted, scene, notes = _opened(
+            truth, prediction, aoi=aoi, class_by=class_by, background=background, mapping=pairs
+        )
         from geoseg.labels.evaluate import evaluate
 
         found = evaluate(
@@ -150,6 +183,7 @@ def evaluate(
             error_map=error_map,
             error_kind=_or(error_kind, ErrorKindOption.right).value,
         )
+        found = replace(found, notes=(*notes, *found.notes))
         typer.echo(found.to_json() if as_json else found.table())
         if plot is not None:
             _draw(found, plot)
@@ -182,19 +216,26 @@ def _opened(
     *,
     aoi: str | None,
     class_by: str | None,
+    background: str | None,
     mapping: dict[int, int] | None,
-) -> tuple[GeoTIFFLabels, Scene]:
-    """The prediction, and a scene with the truth."""
+) -> tuple[GeoTIFFLabels, Scene, tuple[str, ...]]:
+    """The prediction, a scene with the truth, and what is to be noted of that."""
     from geoseg.scene import Scene
 
     predicted = _read(prediction)
+    if _is_vector(truth) and mapping is None:
+        column, notes = (class_by, ()) if class_by else own_column(truth)
+        labels = polygon_labels(truth, predicted.classes, class_by=column, background=background)
+        scene = Scene.of(prediction, labels, aoi=aoi)
+        scene.check()
+        return predicted, scene, notes
     own = None if mapping or class_by else _classes_of(truth)
     classes = own or predicted.classes
     scene = Scene.of(
         prediction, truth, classes=classes, class_by=class_by, mapping=mapping, aoi=aoi
     )
     scene.check()
-    return predicted, scene
+    return predicted, scene, ()
 
 
 def _labels_of(scene: Scene, truth: str) -> LabelSource:
@@ -209,7 +250,19 @@ def _draw(found: Evaluation, uri: str) -> None:
 
     figure = plot.evaluation(found)
     with written_whole(uri) as path:
-        figure.savefig(path, format="png", dpi=150)
+        figure.savefig(path, format=_suffix(uri), dpi=150)
+
+
+def _check_picture(uri: str) -> None:
+    """See that a picture has the name of a format that it can be written in."""
+    if _suffix(uri) not in _PICTURES:
+        raise ConfigError(
+            f"--plot {uri}: expected a name that ends in .{', .'.join(_PICTURES)}, which tells the format"
+        )
+
+
+def _suffix(uri: str) -> str:
+    return PurePath(uri).suffix.lower().removeprefix(".")
 
 
 def _read(uri: str) -> GeoTIFFLabels:

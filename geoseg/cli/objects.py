@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from geoseg.cli.polygons import OWN_COLUMNS, own_columns
 from geoseg.errors import SourceError
 
 if TYPE_CHECKING:
@@ -12,14 +14,24 @@ if TYPE_CHECKING:
     from geoseg.labels.evaluation.matching import ObjectCounts
     from geoseg.sources.vector import FileVectorSource
 
-_OWN_COLUMN = "class_name"
-"""Where polygons that geoseg writes have the name of their class."""
 _MOST_IDS = 255
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matched:
+    """What was found in two files."""
+
+    counts: ObjectCounts
+    """Of each class."""
+    classes: ClassMap
+    """Of both files."""
+    notes: tuple[str, ...]
+    """What a reader of the numbers should know."""
 
 
 def match_files(
     truth: str, prediction: str, *, aoi: str | None, class_by: str | None, iou: float
-) -> tuple[ObjectCounts, ClassMap]:
+) -> Matched:
     """Match the features of two files.
 
     Args:
@@ -27,7 +39,8 @@ def match_files(
         prediction: What is judged.
         aoi: Polygons to which both are cut.
         class_by: A column of class names or numbers in the truth; the prediction has it too, or
-            `class_name`, as geoseg writes it. None: all features are of one class.
+            `class_name`, as geoseg writes it. None: `class_name` or `class_id` where both have it, noted;
+            otherwise all features are of one class.
         iou: From where on two features are the same object.
 
     Raises:
@@ -38,10 +51,12 @@ def match_files(
     from geoseg.sources.vector import FileVectorSource
 
     true, predicted = FileVectorSource(uri=truth), FileVectorSource(uri=prediction)
-    predicted_by, classes = None, ClassMap.of("object")
+    predicted_by, classes, notes = None, ClassMap.of("object"), ()
+    if class_by is None:
+        class_by, notes = _shared_column(truth, prediction)
     if class_by is not None:
         own = class_by in predicted.read().columns
-        predicted_by = class_by if own else _OWN_COLUMN
+        predicted_by = class_by if own else OWN_COLUMNS[0]
         classes = _classes_in([(true, class_by), (predicted, predicted_by)])
     counts = match_polygons(
         true,
@@ -52,17 +67,28 @@ def match_files(
         aoi=None if aoi is None else FileVectorSource(uri=aoi),
         iou=iou,
     )
-    return counts, classes
+    return Matched(counts, classes, notes)
 
 
-def told(counts: ObjectCounts, classes: ClassMap, *, as_json: bool) -> str:
+def told(matched: Matched, *, as_json: bool) -> str:
     """The counts as JSON or as a table."""
     from geoseg.labels.table import object_table
 
-    objects = counts.to_dict(classes)
+    objects = matched.counts.to_dict(matched.classes)
     if as_json:
-        return json.dumps({"objects": objects}, indent=2, ensure_ascii=False)
-    return object_table(objects)
+        found = {"objects": objects, "notes": list(matched.notes)}
+        return json.dumps(found, indent=2, ensure_ascii=False)
+    return "\n\n".join([object_table(objects), *(f"note: {note}" for note in matched.notes)])
+
+
+def _shared_column(truth: str, prediction: str) -> tuple[str | None, tuple[str, ...]]:
+    """The column of classes that both files have as geoseg writes it, and a note that says so."""
+    known = own_columns(prediction)
+    for column in own_columns(truth):
+        if column in known:
+            note = f"objects are matched by class: the column {column!r} of both (--class-by names another)"
+            return column, (note,)
+    return None, ()
 
 
 def _classes_in(columns: list[tuple[FileVectorSource, str]]) -> ClassMap:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
+
 from geoseg.labels.base import Labels
 from geoseg.labels.evaluation.errormap import ErrorKind
 from geoseg.labels.evaluation.report import Evaluation
 from geoseg.labels.evaluation.scoring import Scoring
 from geoseg.labels.judging import judging
+from geoseg.labels.vector import PolygonLabels
 from geoseg.sources.base import VectorSource
 from geoseg.sources.handles import block_cache
 
@@ -34,7 +38,9 @@ def evaluate(
 
     Left out are the pixels that the truth ignores or whose centre is outside the AOI (`ignored`), and
     of the others those that the prediction ignores (`unpredicted`). A truth on another grid is brought
-    onto that of the prediction, each pixel taking the id at its centre; `Evaluation.notes` says so.
+    onto that of the prediction, each pixel taking the id at its centre; `Evaluation.notes` says so, and how
+    many pixels have their true class only because no polygon lies there. Polygons that a VectorLabelStore
+    wrote of some classes or large regions only are no whole prediction: a warning, and a note, says that.
 
     Args:
         truth: What is right.
@@ -44,14 +50,15 @@ def evaluate(
         boundary_px: Boundary IoU too, of pixels this near to a class boundary; see `BoundaryCounter`.
         object_iou: Precision, recall and F1 of objects (4-connected regions) too, which are the same from
             this IoU on, such as 0.5; see `ObjectCounter`.
-        bootstrap: Resamples of blocks for 95 % intervals, such as 1000; see `Blocks`.
+        bootstrap: Resamples of blocks for 95 % intervals, such as 1000, 20 at least; see `Blocks`.
         block_px: Pixels a side of such a block.
         seed: The resamples follow from it.
-        error_map: A local path for a GeoTIFF of errors: 0 right, 1 wrong, 255 left out.
+        error_map: A local path (.tif) for a GeoTIFF of errors: 0 right, 1 wrong, 255 left out.
         error_kind: "pairs": that map tells true and predicted class; see `error_classes`.
 
     Raises:
-        ConfigError: A number is out of range, or pairs of classes are too many for a map.
+        ConfigError: A number is out of range, pairs of classes are too many for a map, or that map has
+            the name of another format.
         GridError: The grids differ and one has no CRS, or they share no ground.
         LabelError: The class maps differ, or ids are outside them.
         StoreError: The map of errors cannot be written.
@@ -79,4 +86,11 @@ def evaluate(
     ):
         for window in prediction.blocks():
             judge(window, prediction.read(window))
-    return judge.evaluation()
+    found = judge.evaluation()
+    if not isinstance(prediction, PolygonLabels):
+        return found
+    drawn, uri = prediction.drawn, prediction.uri
+    notes = drawn.notes(uri, judged=True)
+    if drawn.left_out is not None:
+        warnings.warn(notes[0], stacklevel=2)
+    return replace(found, notes=(*notes, *found.notes))

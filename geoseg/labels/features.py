@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,9 @@ _STRIP = 256
 _SHOWN = 8
 """How many values an error lists."""
 
+_BACKGROUND = re.compile(r"background|others?|nothing|none|(no|non|not)[\s_-].*", re.IGNORECASE)
+"""Names of what is left where nothing was mapped."""
+
 _burned = Cache(limit_bytes=64 << 20, least=3)
 """Strips of all scenes: enough for the windows of one row, and for whole scenes that are small."""
 
@@ -47,7 +51,7 @@ class Strips:
             fill: The id of pixels without a polygon.
         """
         self._edges = edges
-        self._shape = grid.shape
+        self._grid = grid
         self._fill = fill
         # Strips are kept under this, not under the object: they must not keep its polygons alive.
         self._token = object()
@@ -58,6 +62,14 @@ class Strips:
     def nbytes(self) -> int:
         """The memory of the polygons; strips count for themselves."""
         return self._edges.nbytes
+
+    def holds(self, class_id: int) -> bool:
+        """Whether some polygon has this id."""
+        return bool((self._edges.value == class_id).any())
+
+    def filled_with(self, fill: int) -> Strips:
+        """The same polygons, with another id where there is none."""
+        return Strips(self._edges, self._grid, fill=fill)
 
     def read(self, window: Window) -> Ids:
         """(height, width) ids of a window that lies in the grid."""
@@ -80,7 +92,7 @@ class Strips:
         )
 
     def _burn(self, top: int) -> Ids:
-        height, width = self._shape
+        height, width = self._grid.shape
         rows = top, min(top + _STRIP, height)
         return burn(self._edges, rows=rows, columns=(0, width), fill=self._fill)
 
@@ -99,6 +111,16 @@ def class_id(value: Any, classes: ClassMap) -> int | None:
     ):
         return None
     return int(value) if value in (*classes.ids, classes.ignore_id) else None
+
+
+def background_in(classes: ClassMap) -> int | None:
+    """0 where that class has the name of a background, else None: who drew no polygon may know nothing.
+
+    >>> [background_in(ClassMap.of(name, "roof")) for name in ("Background", "no roof", "garden")]
+    [0, 0, None]
+    """
+    named = 0 in classes.ids and _BACKGROUND.fullmatch(classes.name_of(0).strip())
+    return 0 if named else None
 
 
 def class_ids(

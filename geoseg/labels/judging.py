@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 from geoseg.classes import ClassMap
 from geoseg.errors import GridError
@@ -12,9 +13,11 @@ from geoseg.labels.base import Ids, Labels
 from geoseg.labels.evaluation.errormap import ErrorKind, check_kind
 from geoseg.labels.evaluation.errormap import error_map as written_errors
 from geoseg.labels.evaluation.evaluator import Evaluator
+from geoseg.labels.evaluation.filled import Filled, filled_in
 from geoseg.labels.evaluation.nearest import brought_onto, placed
 from geoseg.labels.evaluation.report import Evaluation
 from geoseg.labels.evaluation.scoring import Scoring
+from geoseg.labels.vector import PolygonLabels
 from geoseg.sources.base import VectorSource
 from geoseg.window import Window
 
@@ -27,21 +30,24 @@ class Judge:
         evaluator: Evaluator,
         compare: Callable[[Window, Ids], None],
         *,
-        classes: ClassMap,
-        name: str,
+        filled: Filled | None,
         notes: tuple[str, ...],
     ) -> None:
         """Begin with nothing seen."""
         self._evaluator, self._compare = evaluator, compare
-        self._classes, self._name, self._notes = classes, name, notes
+        self._filled, self._notes = filled, notes
 
     def __call__(self, window: Window, ids: Ids) -> None:
         """Compare the predicted ids (height, width) of a window with the truth."""
         self._compare(window, ids)
+        if self._filled is not None:
+            self._filled.see(window, ids)
 
     def evaluation(self) -> Evaluation:
         """What was found; nothing can be added afterwards."""
-        return Evaluation(self._classes, {self._name: self._evaluator.result()}, self._notes)
+        found = self._evaluator.evaluation()
+        note = None if self._filled is None else self._filled.note(found.overall.confusion)
+        return replace(found, notes=(*self._notes, *_given(note)))
 
 
 @contextmanager
@@ -81,6 +87,7 @@ def judging(
     check_kind(error_kind)
     options = scoring or Scoring()
     _check_crs(truth.grid, grid, name)
+    notes = truth.drawn.notes(truth.uri, judged=False) if isinstance(truth, PolygonLabels) else ()
     truth, note = brought_onto(truth, grid)
     with ExitStack() as stack:
         errors = None
@@ -100,8 +107,12 @@ def judging(
             errors=errors,
         )
         compare = evaluator.against(truth, aoi)
-        notes = () if note is None else (note,)
-        yield Judge(evaluator, compare, classes=truth.classes, name=name, notes=notes)
+        filled = filled_in(truth, aoi)
+        yield Judge(evaluator, compare, filled=filled, notes=(*_given(note), *notes))
+
+
+def _given(note: str | None) -> tuple[str, ...]:
+    return () if note is None else (note,)
 
 
 def _check_crs(truth: Grid, prediction: Grid, name: str) -> None:

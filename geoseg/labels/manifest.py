@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import ValidationError
@@ -193,6 +194,12 @@ def flattened(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, value if isinstance(value, str) else json.dumps(value)
 
 
+def _date(nanoseconds: int) -> str:
+    """Nanoseconds since 1970 as people read them, in UTC."""
+    seconds, rest = divmod(nanoseconds, 10**9)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest:09}"
+
+
 def _comparable(manifest: Manifest, *, moved: bool) -> dict[str, str]:
     flat = dict(flattened(manifest.model_dump(mode="json", exclude={"machine", "files"})))
     seen: Counter[str] = Counter()
@@ -200,5 +207,7 @@ def _comparable(manifest: Manifest, *, moved: bool) -> dict[str, str]:
         seen[stamp.name] += 1  # files of several folders may have one name
         number = f" (number {count})" if (count := seen[stamp.name]) > 1 else ""
         whole = stamp.model_dump(exclude={"name", "modified"} if moved else {"name"})
+        if whole.get("modified") is not None:
+            whole["modified"] = _date(whole["modified"])
         flat |= dict(flattened(whole, f"file {stamp.name}{number}"))
     return flat

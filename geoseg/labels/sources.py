@@ -167,12 +167,7 @@ class VectorLabels(LabelSource):
             LabelError: There is no class map, or features have no class in it.
             SourceError: The features cannot be read.
         """
-        strips = remember(
-            ("label strips", self, grid),
-            lambda: self._strips(grid),
-            files=self.source.files,
-            nbytes=lambda made: made.nbytes,
-        )
+        strips = self._strips_on(grid)
         part = window.intersection(grid.whole)
         if part == window:
             return strips.read(window)
@@ -189,6 +184,24 @@ class VectorLabels(LabelSource):
         frame = self.source.read()
         self._ids_of(frame, classes)
         priorities(frame, priority_by=self.priority_by, name=name)
+
+    def of_background(self, grid: Grid) -> Strips | None:
+        """The polygons with `ignore_id` where there is none, to tell those of the background's class.
+
+        None where no polygon has that class: each of its pixels is one without a polygon then.
+        """
+        strips = self._strips_on(grid)
+        if self.background is None or not strips.holds(self.background):
+            return None
+        return strips.filled_with(self.class_map.ignore_id)
+
+    def _strips_on(self, grid: Grid) -> Strips:
+        return remember(
+            ("label strips", self, grid),
+            lambda: self._strips(grid),
+            files=self.source.files,
+            nbytes=lambda made: made.nbytes,
+        )
 
     def _strips(self, grid: Grid) -> Strips:
         """Read, reproject and sort the features, once for a grid."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from geoseg.labels.evaluation.bootstrap import LEAST_BLOCKS
 from geoseg.labels.metrics import mean
 
 _METRICS = {
@@ -30,7 +31,7 @@ def evaluation_table(result: dict[str, Any]) -> str:
     if "objects" in overall:
         parts.append(object_table(overall["objects"]))
     if "areas" in overall:
-        parts.append(_area_table(overall["areas"]))
+        parts.append(f"{_area_table(overall['areas'])}\n{overall['areas_note']}")
     if len(scenes) > 1:
         parts.append(_scene_table(scenes))
     parts += [f"note: {note}" for note in result.get("notes", ())]
@@ -88,19 +89,28 @@ def _summary(part: dict[str, Any]) -> str:
         text += f"\n{part['unpredicted']:,} pixels with truth were not predicted and are left out"
     if "boundary_px" in part:
         text += f"\nboundary IoU of the pixels within {part['boundary_px']} px of a class boundary"
-    if intervals is not None:
-        text += (
-            f"\nintervals from {intervals['resamples']:,} resamples of {intervals['blocks']:,} blocks of "
-            f"{intervals['block_px']} x {intervals['block_px']} px"
-        )
-    return text
+    return text if intervals is None else f"{text}\n{_resampled(intervals)}"
+
+
+def _resampled(intervals: dict[str, Any]) -> str:
+    count, size = intervals["blocks"], f"{intervals['block_px']} x {intervals['block_px']} px"
+    if count < LEAST_BLOCKS:
+        found = "one block" if count else "no block"
+        return f"{found} of {size} with truth: no interval; smaller blocks (block_px) may give one"
+    return f"intervals from {intervals['resamples']:,} resamples of {count:,} blocks of {size}"
 
 
 def _area_table(areas: list[dict[str, Any]]) -> str:
-    rows = [["area in ha", "mapped", "error-adjusted", "standard error"]]
-    for record in areas:
-        values = [record[f"{key}_m2"] for key in ("mapped", "adjusted", "standard_error")]
-        rows.append([record["name"], *map(_hectares, values)])
+    """In hectares, or all in square metres where some area would be shown as 0.00 ha."""
+    keys = ("mapped", "adjusted", "standard_error")
+    table = [[record[f"{key}_m2"] for key in keys] for record in areas]
+    unit, size, digits = "ha", _HECTARE, 2
+    if any(value and round(value / size, digits) == 0 for values in table for value in values):
+        unit, size, digits = "m2", 1, 1
+    rows = [[f"area in {unit}", "mapped", "error-adjusted", "standard error"]]
+    for record, values in zip(areas, table, strict=True):
+        shown = ["-" if value is None else f"{value / size:,.{digits}f}" for value in values]
+        rows.append([record["name"], *shown])
     return _aligned(rows)
 
 
@@ -118,10 +128,6 @@ def _total(part: dict[str, Any]) -> int:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _hectares(square_metres: float | None) -> str:
-    return "-" if square_metres is None else f"{square_metres / _HECTARE:,.2f}"
 
 
 def _interval(interval: Sequence[float] | None) -> str:

@@ -17,6 +17,7 @@ from geoseg.labels.base import Ids, Labels, LabelStore
 from geoseg.labels.features import Strips, class_id
 from geoseg.labels.ids import pad_ids
 from geoseg.labels.manifest import PREDICTION_TAG, MadeBy, made_by_in
+from geoseg.labels.polygons.drawn import Drawn
 from geoseg.labels.polygons.files import (
     check_grid,
     check_name,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from geoseg.labels.polygons.writer import VectorLabelWriter
 
 _GRID_TAG, _CLASSES_TAG = "GEOSEG_GRID", "GEOSEG_CLASSES"
+_DRAWN_TAG = "GEOSEG_DRAWN"
 
 
 def _as_tuple(value: Any) -> Any:
@@ -129,6 +131,8 @@ class VectorLabelStore(LabelStore):
         if self.min_area_m2 or self.simplify_m or self.rectangle_iou:
             check_metres(grid, self.uri)
         tags = {_GRID_TAG: grid.model_dump_json(), _CLASSES_TAG: classes.model_dump_json()}
+        if (drawn := Drawn.of(self, chosen, classes)) != Drawn():
+            tags[_DRAWN_TAG] = drawn.model_dump_json()
         with (
             written_whole(self.uri) as path,
             Spool(path.with_name(f"spool-{path.name}"), self.uri) as spool,
@@ -165,8 +169,8 @@ class VectorLabelStore(LabelStore):
 class PolygonLabels(Labels):
     """The polygons in a file that VectorLabelStore wrote, as class ids on the grid they were made on.
 
-    A pixel has the class of the polygon over its centre, and is ignored where there is none. Memory: the
-    polygons.
+    A pixel has the class of the polygon over its centre, and is ignored where there is none; whether that
+    may be because the store left something out, `drawn` tells. Memory: the polygons.
     """
 
     def __init__(self, uri: str) -> None:
@@ -185,6 +189,7 @@ class PolygonLabels(Labels):
         try:
             self.grid = Grid.model_validate_json(tags[_GRID_TAG])
             self.classes = ClassMap.model_validate_json(tags[_CLASSES_TAG])
+            self.drawn = Drawn.model_validate_json(tags.get(_DRAWN_TAG, "{}"))
         except ValidationError as error:
             raise StoreError(
                 f"{uri}: the grid or the classes that it tells are damaged: {error}; write it again"

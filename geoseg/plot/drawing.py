@@ -52,10 +52,15 @@ def new_figure(width: float, height: float) -> Figure:
     return Picture(figsize=(width, height), layout="constrained")
 
 
-def row_of(panels: Mapping[str, Any]) -> tuple[Figure, list[Axes]]:
-    """Pictures of one size side by side, (height, width, 3) each, with their titles."""
+def row_of(panels: Mapping[str, Any], *, side: float = SIDE) -> tuple[Figure, list[Axes]]:
+    """Pictures of one size side by side, (height, width, 3) each, with their titles.
+
+    Args:
+        panels: Title to picture.
+        side: Inches of a picture's longer side.
+    """
     height, width = next(iter(panels.values())).shape[:2]
-    inch = SIDE / max(height, width)
+    inch = side / max(height, width)
     wide = max(width * inch, _NARROWEST)
     titles = [wrapped(title, wide, size=TITLE) for title in panels]
     lines = max(title.count("\n") for title in titles)

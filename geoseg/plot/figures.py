@@ -20,6 +20,9 @@ from geoseg.window import Window
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_ALONE = 10.0
+"""Inches of the longer side of a picture that is looked into, by itself."""
+
 
 def scene(scene: Scene, window: Window | None = None) -> Figure:
     """The image of a scene and its labels, if any, with the outline of the AOI.
@@ -59,7 +62,7 @@ def polygons(scene: Scene, source: VectorSource | str, window: Window | None = N
     if isinstance(source, str):
         source = FileVectorSource(uri=source)
     view = look_at(scene, window)
-    figure, axes = row_of({f"{scene.id}: polygons": view.image})
+    figure, axes = row_of({f"{scene.id}: polygons": view.image}, side=_ALONE)
     count = draw_outlines(axes[0], source, scene.grid, view)
     caption(figure, axes, f"{count} polygons; {size_text(scene, view.window)}")
     return figure

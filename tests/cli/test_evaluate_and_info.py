@@ -75,8 +75,57 @@ def test_a_vector_file_is_compared_by_its_column(geoseg, files, predicted):
     with open(files.area) as file:  # noqa: PTH123
         shape = json.load(file)["features"][0]["geometry"]
     truth = geometry_mask([shape], (61, 83), Grid.of(files.image).transform, invert=True)
-    expected = counts(truth.astype("uint8"), predicted[1])
-    assert json.loads(found.out)["overall"]["confusion"] == expected
+    truth = truth.astype("uint8")
+    overall = json.loads(found.out)["overall"]  # nobody says that what is not light is dark
+    assert overall["confusion"] == counts(np.where(truth, truth, 255), predicted[1])
+    flags = ("--class-by", "kind", "--background")
+    for background in ("dark", "0"):
+        found = geoseg("evaluate", files.area, predicted[0], *flags, background, "--json")
+        result = json.loads(found.out)
+        assert result["overall"]["confusion"] == counts(truth, predicted[1])
+        filled = ((truth == 0) & (predicted[1] != 255)).sum()
+        assert result["notes"][0].startswith(f"{filled:,} px without a polygon counted as 'dark'")
+    found = geoseg("evaluate", files.area, predicted[0], *flags, "none", "--json")
+    assert json.loads(found.out)["overall"] == overall
+
+
+def test_classes_of_polygons_that_geoseg_wrote_need_no_column(geoseg, files, predicted, tmp_path):
+    from geoseg.labels.vector import VectorLabelStore
+
+    ids = np.random.default_rng(8).integers(0, 2, (61, 83)).astype("uint8")
+    store, grid = VectorLabelStore(uri=str(tmp_path / "t.gpkg")), Grid.of(files.image)
+    with store.writer(grid, ClassMap.of("dark", "light")) as writer:
+        writer.write(grid.whole, ids)
+    result = json.loads(geoseg("evaluate", store.uri, predicted[0], "--json").out)
+    assert result["overall"]["confusion"] == counts(ids, predicted[1])
+    (note,) = result["notes"]
+    assert "those of its column 'class_name' (--class-by names another)" in note
+    other = tmp_path / "ids.gpkg"
+    geopandas.read_file(store.uri).drop(columns="class_name").to_file(other)
+    found = json.loads(geoseg("evaluate", other, predicted[0], "--json").out)
+    assert found["overall"]["confusion"] == result["overall"]["confusion"]
+    assert "column 'class_id'" in found["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        ([], "nothing tells the class of its polygons; name their column with --class-by COLUMN"),
+        (["--background", "none"], "nothing tells the class of its polygons"),
+        (["--background", "grey"], "--background grey: is no class of the prediction, expected"),
+        (["--background", "2"], "one of: 0 dark, 1 light; or none"),
+    ],
+)
+def test_polygons_that_nothing_gives_a_class_are_refused(geoseg, files, predicted, flags, text):
+    found = geoseg("evaluate", files.area, predicted[0], *flags)
+    assert found.code == 2
+    assert text in found.err
+
+
+def test_a_background_is_of_polygons_only(geoseg, predicted):
+    found = geoseg("evaluate", predicted[0], predicted[0], "--background", "none")
+    assert found.code == 2
+    assert "--background: changes nothing without a vector file as TRUTH" in found.err
 
 
 def test_the_report_says_that_the_truth_came_from_another_grid(geoseg, predicted, tmp_path):
@@ -105,6 +154,10 @@ def test_more_measures_are_taken_on_request(geoseg, files, predicted, tmp_path):
         expected = np.where(ids == 255, 255, truth != ids)
         np.testing.assert_array_equal(file.read(1), expected)
     assert picture.read_bytes().startswith(b"\x89PNG")
+    for suffix, start in ((".svg", b"<?xml"), (".PDF", b"%PDF")):
+        drawn = tmp_path / f"scores{suffix}"
+        assert geoseg("evaluate", predicted[0], predicted[0], "--plot", drawn).code == 0
+        assert drawn.read_bytes().startswith(start)
     shown = geoseg("evaluate", files.labels, predicted[0], *flags).out
     for text in ("boundary IoU", "objects (IoU 0.5)", "IoU 95% interval", "area in ha"):
         assert text in shown
@@ -137,6 +190,25 @@ def test_objects_of_two_vector_files_are_matched(geoseg, write_box, tmp_path):
     assert (found["objects"]["truth"], found["objects"]["matched"]) == (1, 1)
 
 
+@pytest.mark.parametrize("column", ["class_name", "class_id"])
+def test_objects_are_matched_by_the_classes_that_both_files_have_as_geoseg_writes_them(
+    geoseg, tmp_path, column
+):
+    kinds = ("roof", "road") if column == "class_name" else (4, 2)
+    paths = [
+        boxes(tmp_path / "t.gpkg", [(0, 10, kinds[0]), (20, 10, kinds[0]), (40, 10, kinds[1])]),
+        boxes(tmp_path / "p.gpkg", [(1, 10, kinds[0]), (40, 10, kinds[0])]),
+    ]
+    plain = json.loads(geoseg("evaluate", *paths, "--json").out)
+    assert (plain["objects"]["matched"], plain["notes"]) == (2, [])
+    for path in paths:
+        geopandas.read_file(path).rename(columns={"kind": column}).to_file(path)
+    found = json.loads(geoseg("evaluate", *paths, "--json").out)
+    assert found["objects"]["matched"] == 1
+    assert f"the column '{column}' of both" in found["notes"][0]
+    assert f"note: {found['notes'][0]}" in geoseg("evaluate", *paths).out
+
+
 def test_classes_of_a_prediction_may_be_numbers_or_in_the_column_that_geoseg_writes(
     geoseg, tmp_path
 ):
@@ -153,6 +225,7 @@ def test_classes_of_a_prediction_may_be_numbers_or_in_the_column_that_geoseg_wri
     ("flags", "code", "text"),
     [
         (["--boundary-px", 2], 2, "--boundary-px: for maps"),
+        (["--background", "none"], 2, "--background: for maps"),
         (["--objects"], 2, "--objects: for maps, but truth and prediction are vector files"),
         (["--block-px", 64], 2, "--block-px: for maps"),
         (["--seed", 0], 2, "--seed: for maps"),
@@ -188,9 +261,10 @@ def test_outputs_that_are_inputs_are_refused(geoseg, files, predicted, flag):
         ["--object-iou", 7],
         ["--object-iou", 0],
         ["--bootstrap", -1],
+        ["--bootstrap", 1],
         ["--bootstrap", 9, "--block-px", 0],
     ],
-    ids=["boundary", "objects", "iou", "no iou", "bootstrap", "blocks"],
+    ids=["boundary", "objects", "iou", "no iou", "bootstrap", "one resample", "blocks"],
 )
 def test_numbers_that_make_no_sense_are_the_call_s_fault(geoseg, predicted, flags):
     found = geoseg("evaluate", predicted[0], predicted[0], *flags)
@@ -362,3 +436,20 @@ def test_info_of_something_else_is_refused(geoseg, tmp_path, name, code):
     found = geoseg("info", tmp_path / name)
     assert found.code == code
     assert name in found.err
+
+
+@pytest.mark.parametrize(
+    ("flag", "name", "expected"),
+    [
+        ("--error-map", "x.png", "ends in .tif or .tiff"),
+        ("--plot", "x.jpg", "ends in .png, .svg, .pdf"),
+        ("--plot", "x", "ends in .png, .svg, .pdf"),
+    ],
+)
+def test_outputs_with_the_name_of_another_format_are_refused_before_any_work(
+    geoseg, predicted, tmp_path, flag, name, expected
+):
+    found = geoseg("evaluate", predicted[0], predicted[0], flag, tmp_path / name)
+    assert (found.code, found.out) == (2, "")
+    assert f"expected a name that {expected}" in found.err
+    assert list(tmp_path.iterdir()) == []

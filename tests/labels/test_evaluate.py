@@ -306,9 +306,25 @@ def test_blocks_that_do_not_fit_are_refused():
         judge.update(Window(0, 0, 5, 7), ids, ids.astype(int))
 
 
+def test_an_evaluator_gives_scores_and_a_table():
+    rng = np.random.default_rng(11)
+    truth, ids = rng.integers(0, len(CLASSES), (2, 17, 23)).astype(np.uint8)
+    truth, ids = (np.array(CLASSES.ids, np.uint8)[each] for each in (truth, ids))
+    grid = Grid(height=17, width=23)
+    judge = Evaluator(grid, CLASSES, name="field")
+    judge.update(grid.whole, truth, ids)
+    found = judge.evaluation()
+    expected = evaluate(
+        ArrayLabels(grid, CLASSES, truth), ArrayLabels(grid, CLASSES, ids), name="field"
+    )
+    assert found.to_dict() == expected.to_dict()
+    assert found.table() == expected.table()
+    assert found.mean_iou == expected.mean_iou
+
+
 def test_all_measures_of_labels_that_are_ignored_everywhere_are_plain_json():
     ignored = labels(np.full(GRID.shape, 255, np.uint8))
-    found = evaluate(ignored, ignored, boundary_px=2, object_iou=0.5, bootstrap=10)
+    found = evaluate(ignored, ignored, boundary_px=2, object_iou=0.5, bootstrap=20)
     result = json.loads(found.to_json())["overall"]
     assert result["mean_boundary_iou"] is result["objects"]["f1"] is None
     assert result["intervals"]["mean_iou"] is None

@@ -141,7 +141,7 @@ def test_scores_that_are_missing_beside_a_part_are_told(tmp_path):
     part = written(tmp_path, "0.tif", 0, 1100, scores=True)
     (tmp_path / "0.part.tif").unlink()
     with pytest.raises(StoreError, match=r"0\.part\.tif: no such file.*scores of .*0\.tif"):
-        merge([part], store(tmp_path))
+        merge([part], store(tmp_path, scores=True))
 
 
 def test_a_merged_map_tells_how_it_was_made_and_the_notes_of_all_parts(tmp_path):

@@ -21,6 +21,16 @@ _SAME_AREA = 1e-5
 _ANY_ROWS = 1 << 30
 _LEAST_COUNT = 2
 """Pixels with truth that a mapped class needs before its errors can be estimated."""
+_ROUNDING = 1e-12
+"""Part by which two sums of the same areas may differ."""
+_SAMPLED = (
+    "standard errors assume that the pixels with truth are a random sample of each mapped class, each "
+    "independent of the others; where they lie side by side, the real errors are larger"
+)
+_COVERED = (
+    "the truth covers the whole map: areas are counted, not estimated, and have no standard error"
+)
+_UNKNOWN = "too few pixels with truth in some mapped class to adjust areas by the errors"
 
 
 def row_areas(grid: Grid) -> Floats | None:
@@ -71,7 +81,8 @@ def area_records(
     estimating area and assessing accuracy of land change", equations 9 to 11): each class of the map is
     a stratum, which the errors of its pixels with truth share out among the true classes. It assumes
     that those pixels are a random sample of each mapped class. Neighbouring pixels are not independent:
-    where the truth covers whole areas, the standard error is too small.
+    where the truth covers whole areas, the standard error is too small. Where it covers the whole map,
+    nothing is estimated and there is none. `areas_note` says so.
 
     Args:
         counts: (truth, prediction) pixels.
@@ -81,9 +92,12 @@ def area_records(
 
     Returns:
         For each class `id`, `name`, `mapped_m2`, `adjusted_m2` and `standard_error_m2`; the latter two
-        are None where some class of the map has fewer than two pixels with truth.
+        are None where some class of the map has fewer than two pixels with truth, the last one also
+        where all of the map has truth.
     """
     adjusted, errors = _adjusted(counts.T, areas.T, mapped)
+    if _covered(areas, mapped):
+        errors = None
     return [
         {
             "id": info.id,
@@ -94,6 +108,24 @@ def area_records(
         }
         for i, info in enumerate(classes.classes)
     ]
+
+
+def areas_note(records: list[dict[str, Any]], areas: Floats, mapped: Floats) -> str:
+    """What the standard errors assume, or why there are none.
+
+    Args:
+        records: What `area_records` gives.
+        areas: As there.
+        mapped: As there.
+    """
+    if records[0]["adjusted_m2"] is None:
+        return _UNKNOWN
+    return _COVERED if _covered(areas, mapped) else _SAMPLED
+
+
+def _covered(areas: Floats, mapped: Floats) -> bool:
+    """Whether the truth is known on all of the map."""
+    return bool(np.allclose(areas.sum(axis=0), mapped, rtol=_ROUNDING, atol=0))
 
 
 def _adjusted(

@@ -8,13 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.errors import ConfigError
 from geoseg.grid import Floats
 
 Interval = tuple[float, float]
 _LEVEL = 0.95
 _DRAWS = 1 << 22
 """Numbers drawn at once."""
-_LEAST_BLOCKS = 2
+LEAST_BLOCKS = 2
+"""Blocks from which an interval can be had."""
+_LEAST_RESAMPLES = 20
+"""Of fewer none need lie in the 2.5 % at either end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +49,7 @@ class Blocks:
         nothing about how blocks differ: no interval then.
         """
         count, _, classes = self.totals.shape
-        if count < _LEAST_BLOCKS:
+        if count < LEAST_BLOCKS:
             return Intervals(self, None, None, (None,) * classes)
         right, truth, predicted = np.moveaxis(self._resampled(), 1, 0)
         union = truth + predicted - right
@@ -98,6 +102,19 @@ class Intervals:
             "mean_iou": as_list(self.mean_iou),
             "accuracy": as_list(self.accuracy),
         }
+
+
+def check_resamples(count: int) -> None:
+    """See that intervals are not made of a handful of resamples.
+
+    Raises:
+        ConfigError: There are some, but fewer than 20.
+    """
+    if 0 < count < _LEAST_RESAMPLES:
+        raise ConfigError(
+            f"bootstrap is {count!r}, expected 0 (no intervals) or {_LEAST_RESAMPLES} resamples at least: "
+            "fewer do not tell a 95 % interval; 1000 is usual"
+        )
 
 
 def as_list(interval: Interval | None) -> list[float] | None:

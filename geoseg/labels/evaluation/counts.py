@@ -12,7 +12,7 @@ import numpy as np
 from geoseg.classes import ClassMap
 from geoseg.grid import Floats
 from geoseg.labels import metrics
-from geoseg.labels.evaluation.areas import area_records
+from geoseg.labels.evaluation.areas import area_records, areas_note
 from geoseg.labels.evaluation.bootstrap import Blocks, Intervals, as_list
 from geoseg.labels.evaluation.boundary import boundary_iou
 from geoseg.labels.evaluation.matching import ObjectCounts
@@ -93,7 +93,7 @@ class SceneCounts:
     def to_dict(self, classes: ClassMap) -> dict[str, Any]:
         """Counts and scores as plain values; a score without a value is None.
 
-        `areas`, `mean_boundary_iou` (and `boundary_iou` of each class), `objects` and `intervals` (and
+        `areas` (and `areas_note`, what their errors assume), `mean_boundary_iou` (and `boundary_iou` of each class), `objects` and `intervals` (and
         `iou_interval` of each class) are there where they were measured.
         """
         result = {
@@ -116,6 +116,7 @@ class SceneCounts:
         if self.areas is not None:
             known, mapped = self.areas.known, self.areas.mapped
             result["areas"] = area_records(self.confusion, known, mapped, classes)
+            result["areas_note"] = areas_note(result["areas"], known, mapped)
         return result
 
     def _per_class(self, classes: ClassMap) -> list[dict[str, Any]]:

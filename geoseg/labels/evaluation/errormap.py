@@ -20,6 +20,7 @@ ErrorKind = Literal["right", "pairs"]
 
 RIGHT, WRONG, IGNORED = 0, 1, 255
 _MOST_PAIRS = 255
+_SUFFIXES = (".tif", ".tiff")
 _FADED = 0.7
 """How far the colour of a class fades towards white where it is right."""
 
@@ -73,6 +74,18 @@ def check_kind(kind: ErrorKind) -> None:
         )
 
 
+def check_name(uri: str) -> None:
+    """See that a map of errors is called what it is.
+
+    Raises:
+        ConfigError: The name does not end as that of a GeoTIFF.
+    """
+    if not uri.lower().endswith(_SUFFIXES):
+        raise ConfigError(
+            f"{uri}: a map of errors is a GeoTIFF, expected a name that ends in .tif or .tiff"
+        )
+
+
 @contextmanager
 def error_map(
     uri: str, grid: Grid, classes: ClassMap, kind: ErrorKind = "right"
@@ -82,7 +95,7 @@ def error_map(
     It appears when the context ends, whole or not at all, and reads back as labels of `error_classes`.
 
     Args:
-        uri: A local path.
+        uri: A local path that ends in .tif or .tiff.
         grid: Of truth and prediction.
         classes: Theirs.
         kind: What it tells.
@@ -92,9 +105,11 @@ def error_map(
         the class map; a place past the last means not known.
 
     Raises:
-        ConfigError: There are more pairs of classes than numbers, or no such kind.
+        ConfigError: There are more pairs of classes than numbers, or no such kind, or the name is that
+            of another format.
         StoreError: It cannot be written.
     """
+    check_name(uri)
     store = GeoTIFFLabelStore(uri=uri, cog=False)
     count = len(classes)
     with store.writer(grid, error_classes(classes, kind)) as writer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +14,13 @@ from geoseg.grid import Grid
 from geoseg.labels import metrics
 from geoseg.labels.base import Ids, Labels
 from geoseg.labels.evaluation.areas import row_areas, rows_alike
-from geoseg.labels.evaluation.bootstrap import Blocks
+from geoseg.labels.evaluation.bootstrap import Blocks, check_resamples
 from geoseg.labels.evaluation.boundary import BoundaryCounter
 from geoseg.labels.evaluation.counts import Areas, Boundary, SceneCounts
 from geoseg.labels.evaluation.errormap import PutErrors
 from geoseg.labels.evaluation.matching import check_iou
 from geoseg.labels.evaluation.objects import ObjectCounter
+from geoseg.labels.evaluation.report import Evaluation
 from geoseg.labels.ids import check_ids
 from geoseg.sources.base import VectorSource
 from geoseg.window import Window
@@ -44,6 +44,11 @@ class Evaluator:
     >>> judge.update(grid.whole, truth, predicted)
     >>> judge.result().confusion.tolist()
     [[2, 0], [1, 2]]
+
+    Scores, tables and JSON are those of an `Evaluation`:
+
+    >>> round(judge.evaluation().mean_iou, 3)
+    0.667
     """
 
     def __init__(
@@ -86,6 +91,7 @@ class Evaluator:
             check_iou(object_iou)
         block_px = _whole("block_px", block_px, least=1, unit="pixels")
         bootstrap = _whole("bootstrap", bootstrap, least=0, unit="resamples")
+        check_resamples(bootstrap)
         seed = _whole("seed", seed, least=0)
         self._grid, self._name = grid, name
         self._sides = {"truth": classes, "prediction": predicted_classes}
@@ -175,6 +181,10 @@ class Evaluator:
         if self._result is None:
             self._result = self._counted()
         return self._result
+
+    def evaluation(self) -> Evaluation:
+        """The result with its scores, as `evaluate` gives it; nothing can be added afterwards."""
+        return Evaluation(self._sides["truth"], {self._name: self.result()})
 
     def _counted(self) -> SceneCounts:
         last = self._slots - 1
@@ -293,7 +303,7 @@ def _check_classes(truth: ClassMap, prediction: ClassMap, name: str) -> None:
 
 def _whole(name: str, value: object, *, least: int, unit: str = "") -> int:
     """A number as Python's own int, which no sum overflows and which JSON takes."""
-    if isinstance(value, Integral) and not isinstance(value, bool) and value >= least:
+    if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least:
         return int(value)
     of_what = f" of {unit}" if unit else ""
     raise ConfigError(f"{name} is {value!r}, expected a whole number{of_what} from {least} on")

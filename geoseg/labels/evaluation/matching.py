@@ -113,9 +113,7 @@ def check_iou(iou: float) -> None:
     """
     number = isinstance(iou, Real) and not isinstance(iou, bool)
     if not number or not 0 < iou <= 1:
-        raise ConfigError(
-            f"the IoU from which objects match is {iou!r}, expected a number above 0, to 1"
-        )
+        raise ConfigError(f"the IoU from which objects match is {iou!r}, expected above 0, to 1")
 
 
 def _first_of(numbers: Numbers) -> NDArray[np.bool_]:

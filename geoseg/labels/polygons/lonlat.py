@@ -1,5 +1,4 @@
-"""Polygons in longitude and latitude as RFC 7946 wants them, and back; also where the grid crosses the
-antimeridian.
+"""Polygons in longitude and latitude as RFC 7946 wants them, and back; across the antimeridian too.
 
 In between longitudes go on past 180 degrees, so that what is connected stays connected: all of them lie
 within half a turn of the grid's middle.

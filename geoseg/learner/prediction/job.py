@@ -65,6 +65,11 @@ class Job:
     def with_output(self, output: tuple[int, int]) -> Job:
         """The same for a model that gives scores for the middle of its windows only."""
         stride = half(output) if self.half_stride else self.stride
+        if stride[0] > output[0] or stride[1] > output[1]:
+            raise ConfigError(
+                f"of windows of {self.size} the model gives the middle {output}, and stride {stride} would "
+                "leave pixels between them; use a stride of at most what it gives"
+            )
         return replace(self, output=output, stride=stride)
 
 
@@ -97,6 +102,11 @@ def job_for(
         raise ConfigError(f"blend is {blend!r}, expected one of: {', '.join(get_args(Blend))}")
     size = _pixels("size", size)
     step = half(size) if stride is None else _pixels("stride", stride)
+    if step[0] > size[0] or step[1] > size[1]:
+        raise ConfigError(
+            f"stride {step} is larger than size {size}: pixels between windows would be lost; use a stride "
+            "of at most the size"
+        )
     check_tta(tta, size)
     return Job(
         model=Halving(

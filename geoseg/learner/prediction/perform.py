@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+import warnings
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, nullcontext
+from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 import numpy as np
@@ -18,9 +21,14 @@ from geoseg.labels.parts import part_outputs, write_part
 from geoseg.labels.rows import LabelRows, Shard, in_bands, row_bands, shard_rows
 from geoseg.learner.prediction.job import Job
 from geoseg.learner.prediction.pipeline import behind
-from geoseg.learner.prediction.places import cache_for, check_part, made_by, manifest_of, uri_of
+from geoseg.learner.prediction.places import (
+    cache_for,
+    check_outputs,
+    made_by,
+    manifest_of,
+    uri_of,
+)
 from geoseg.learner.prediction.stream import label_rows
-from geoseg.outputs import refuse_inputs
 from geoseg.sources.handles import block_cache
 from geoseg.window import Window
 
@@ -46,25 +54,37 @@ def perform(
         if store is None:
             return _in_memory(job, rows, resume=resume, seen=seen)
         uri = uri_of(store, shard=shard, resume=resume)
-        if shard is None:
-            refuse_inputs(store.outputs, job.scene.inputs)
-            store.check()
-        elif uri is not None:
-            check_part(uri, store, job)
-        if uri is not None and not resume:
-            remove_leftovers(uri)
+        if not resume:
+            check_outputs(job, store, uri, shard=shard)
+            if uri is not None:
+                remove_leftovers(uri)
         if uri is None or (model_digest is None and not resume and shard is None):
             return _write(job, rows, store, kept=None, seen=seen, model_digest=model_digest)
         part = Part(manifest=manifest_of(job, model_digest), rows=(rows.start, rows.stop))
         outputs = store.outputs if shard is None else part_outputs(uri, scores=job.keep_scores)
-        one_band = len(list(row_bands(rows))) == 1  # of which nothing is left to go on from
-        kept = None
-        if resume or (keep and not one_band):
-            kept = KeptBands.open(uri, part, outputs)
+        kept = _kept(uri, part, outputs, resume=resume, keep=keep)
         with nullcontext() if kept is None else kept.until_whole():
+            if resume:  # by now what a killed run had begun to name is taken back
+                check_outputs(job, store, uri, shard=shard)
             if shard is None:
                 return _write(job, rows, store, kept=kept, seen=seen, model_digest=model_digest)
             return _write_part(job, uri, part, kept=kept, seen=seen)
+
+
+def _kept(
+    uri: str, part: Part, outputs: Sequence[str], *, resume: bool, keep: bool
+) -> KeptBands | None:
+    """Where finished bands are kept; None where nobody asks, or a single one leaves nothing to go on from."""
+    if not resume and (not keep or len(list(row_bands(range(*part.rows)))) == 1):
+        return None
+    kept = KeptBands.open(uri, part, outputs)
+    if resume and not kept.bands and Path(uri).exists():
+        warnings.warn(
+            f"{uri}: is there already and no run into it was stopped, so that there is nothing to resume; "
+            "it is predicted anew",
+            stacklevel=5,
+        )
+    return kept
 
 
 def look(job: Job, seen: Seen) -> None:
@@ -98,7 +118,9 @@ def _rows(job: Job, rows: range, kept: KeptBands | None) -> Generator[LabelRows]
 def _progress(job: Job, rows: int) -> tqdm[Any]:
     """A bar of the rows that are predicted, with rate and time left; silent without a terminal."""
     told = f"predict {job.scene.id}"
-    return tqdm(total=rows, desc=told, unit="row", disable=None, leave=False)
+    # Some terminals say that they have no columns, and tqdm would take their word.
+    width = get_terminal_size().columns
+    return tqdm(total=rows, desc=told, unit="row", disable=None, leave=False, ncols=width)
 
 
 def _counted(pieces: Iterable[LabelRows], bar: tqdm[Any]) -> Generator[LabelRows]:

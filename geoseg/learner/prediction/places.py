@@ -42,7 +42,21 @@ def uri_of(store: LabelStore, *, shard: Shard | None, resume: bool) -> str | Non
     return local[0] if local else None  # a store of one's own may write elsewhere
 
 
-def check_part(uri: str, store: LabelStore, job: Job) -> None:
+def check_outputs(job: Job, store: LabelStore, uri: str | None, *, shard: Shard | None) -> None:
+    """See that nothing is replaced that may not be, before any work is done.
+
+    Raises:
+        ConfigError: A file is read as an input.
+        StoreError: A file is there already and the store replaces nothing.
+    """
+    if shard is None:
+        refuse_inputs(store.outputs, job.scene.inputs)
+        store.check()
+    elif uri is not None:
+        _check_part(uri, store, job)
+
+
+def _check_part(uri: str, store: LabelStore, job: Job) -> None:
     """See that a shard's files replace nothing that they may not.
 
     Raises:

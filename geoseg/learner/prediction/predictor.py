@@ -178,14 +178,13 @@ class Predictor(ABC):
         """The same with options that were written down; see `predict`."""
         store = scene.store if store is None else store
         job = self._job(scene, options, scores=store is None or store.wants_scores)
-        needed = store is not None and (resume or shard is not None or options.keep)
         return perform(
             job,
             store,
             resume=resume,
             shard=shard,
             keep=options.keep,
-            model_digest=self._digest() if needed else None,
+            model_digest=None if store is None else self._digest(),
             seen=seen,
         )
 
@@ -212,8 +211,7 @@ class Predictor(ABC):
             if store is None:
                 look(job, judge)
             else:
-                digest = self._digest() if options.keep else None
-                perform(job, store, keep=options.keep, model_digest=digest, seen=judge)
+                perform(job, store, keep=options.keep, model_digest=self._digest(), seen=judge)
         return judge.evaluation()
 
     def _job(self, scene: Scene, options: Prediction, *, scores: bool) -> Job:

@@ -109,7 +109,7 @@ def test_areas_are_those_of_the_pixels_row_by_row(name):
         assert record["mapped_m2"] == pytest.approx(((prediction == i) * weights).sum(), rel=1e-5)
         # Where all of the map has truth, adjusting gives the truth.
         assert record["adjusted_m2"] == pytest.approx(((truth == i) * weights).sum(), rel=2e-5)
-        assert record["standard_error_m2"] > 0
+        assert record["standard_error_m2"] is None
 
 
 @pytest.mark.parametrize("rows", [1, 7, 100])
@@ -121,7 +121,7 @@ def test_areas_do_not_depend_on_the_strips_that_come(rows):
         part = Window(row, 0, rows, grid.width).intersection(grid.whole)
         judge.update(part, ids[part.slices], ids[part.slices])
     labels = ArrayLabels(grid, CLASSES, ids)
-    for whole in (evaluate(labels, labels), evaluate(labels, labels, bootstrap=5, block_px=64)):
+    for whole in (evaluate(labels, labels), evaluate(labels, labels, bootstrap=20, block_px=64)):
         np.testing.assert_allclose(judge.result().areas.known, whole.overall.areas.known, 1e-12)
 
 
@@ -168,3 +168,50 @@ def test_areas_of_scenes_add_up_unless_one_has_none():
     nowhere = ArrayLabels(Grid(height=2, width=2), CLASSES, np.zeros((2, 2), np.uint8))
     parts["nowhere"] = evaluate(nowhere, nowhere)
     assert Evaluation.pool(parts).overall.areas is None
+
+
+def judged_areas(truth, prediction, grid):
+    found = evaluate(*(ArrayLabels(grid, CLASSES, ids) for ids in (truth, prediction)))
+    return found.to_dict()["overall"], found.table()
+
+
+def test_standard_errors_come_with_what_they_assume():
+    ids = np.random.default_rng(5).integers(0, 2, (2, 90, 71)).astype(np.uint8)
+    truth, prediction = ids
+    grid = Grid(crs="EPSG:32619", transform=[10, 0, 5e5, 0, -10, 4e6], height=90, width=71)
+    whole, table = judged_areas(truth, prediction, grid)
+    assert {record["standard_error_m2"] for record in whole["areas"]} == {None}
+    assert "the truth covers the whole map" in whole["areas_note"]
+    assert whole["areas_note"] in table
+    truth[3, 4] = 255
+    part, table = judged_areas(truth, prediction, grid)
+    assert all(record["standard_error_m2"] > 0 for record in part["areas"][:2])
+    assert "random sample" in part["areas_note"]
+    assert "independent of the others" in part["areas_note"]
+    assert part["areas_note"] in table
+    truth[prediction == 1] = 255
+    assert "too few pixels with truth" in judged_areas(truth, prediction, grid)[0]["areas_note"]
+
+
+def test_the_truth_of_pooled_scenes_covers_them_too():
+    parts = {}
+    for name in ("utm", "mercator", "degrees"):
+        rng = np.random.default_rng(len(parts))
+        ids = [rng.integers(0, 3, GRIDS[name].shape).astype(np.uint8) for _ in range(2)]
+        parts[name] = evaluate(*(ArrayLabels(GRIDS[name], CLASSES, each) for each in ids))
+    assert "covers the whole map" in Evaluation.pool(parts).to_dict()["overall"]["areas_note"]
+
+
+def test_areas_that_hectares_would_round_to_nothing_are_in_square_metres():
+    grid = Grid(crs="EPSG:6933", transform=[0.5, 0, 0, 0, -0.5, 1000], height=40, width=60)
+    ids = np.zeros(grid.shape, np.uint8)
+    ids[:5, :7] = 1
+    lines = judged_areas(ids, ids, grid)[1].splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("area in m2"))
+    shown = [lines[first + 1 + i].split()[:3] for i in range(3)]
+    assert shown[1] == ["b", "8.8", "8.8"]  # 35 pixels of a quarter of a square metre
+    assert shown[0] == ["a", "591.3", "591.3"]
+    assert shown[2] == ["c", "0.0", "0.0"]
+    ids[:] = 1
+    coarse = grid.model_copy(update={"transform": [10, 0, 0, 0, -10, 1000]})
+    assert "area in ha" in judged_areas(ids, ids, Grid(**dict(coarse)))[1]

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from sklearn import metrics as sklearn
 
 from geoseg.classes import ClassMap
@@ -8,6 +9,7 @@ from geoseg.grid import Grid
 from geoseg.labels.array import ArrayLabels
 from geoseg.labels.evaluate import Evaluation, evaluate
 from geoseg.labels.evaluation.evaluator import Evaluator
+from geoseg.labels.evaluation.scoring import Scoring
 from geoseg.window import Window
 
 CLASSES = ClassMap.of("a", "b", "c")
@@ -45,7 +47,7 @@ def judged(truth, prediction, grid=GRID, **options):
 
 def test_blocks_hold_what_is_right_in_the_truth_and_predicted():
     truth, prediction = random_maps(0)
-    blocks = judged(truth, prediction, bootstrap=5, block_px=16).overall.blocks
+    blocks = judged(truth, prediction, bootstrap=20, block_px=16).overall.blocks
     expected = []
     for t, p in blocks_of(truth, prediction, 16):
         matrix = sklearn.confusion_matrix(t, p, labels=CLASSES.ids)
@@ -56,12 +58,12 @@ def test_blocks_hold_what_is_right_in_the_truth_and_predicted():
 @pytest.mark.parametrize("size", [(1, 71), (7, 71), (53, 13), (11, 17), (53, 71)])
 def test_blocks_do_not_depend_on_the_windows_that_come(size):
     truth, prediction = random_maps(1)
-    judge = Evaluator(GRID, CLASSES, bootstrap=5, block_px=16)
+    judge = Evaluator(GRID, CLASSES, bootstrap=20, block_px=16)
     for row in range(0, 53, size[0]):
         for col in range(0, 71, size[1]):
             part = Window(row, col, *size).intersection(GRID.whole)
             judge.update(part, truth[part.slices], prediction[part.slices])
-    expected = judged(truth, prediction, bootstrap=5, block_px=16).overall
+    expected = judged(truth, prediction, bootstrap=20, block_px=16).overall
     np.testing.assert_array_equal(judge.result().blocks.totals, expected.blocks.totals)
     np.testing.assert_array_equal(judge.result().confusion, expected.confusion)
 
@@ -133,7 +135,7 @@ def test_one_block_or_none_gives_no_interval(block_px):
     truth, prediction = random_maps(6)
     if block_px == 16:
         truth[:] = 255
-    found = judged(truth, prediction, bootstrap=10, block_px=block_px)
+    found = judged(truth, prediction, bootstrap=20, block_px=block_px)
     result = found.to_dict()["overall"]
     assert result["intervals"]["mean_iou"] is result["intervals"]["accuracy"] is None
     assert [record["iou_interval"] for record in result["per_class"]] == [None] * 3
@@ -149,7 +151,7 @@ def test_one_block_or_none_gives_no_interval(block_px):
     ],
 )  # fmt: skip
 def test_numbers_that_are_none_or_out_of_range_are_refused(name, value):
-    options = {"bootstrap": 9} | {name: value}
+    options = {"bootstrap": 30} | {name: value}
     told = rf"{name} is {value!r}, expected a whole number.* from [01] on"
     with pytest.raises(ConfigError, match=told):
         Evaluator(GRID, CLASSES, **options)
@@ -157,8 +159,8 @@ def test_numbers_that_are_none_or_out_of_range_are_refused(name, value):
 
 def test_numbers_of_numpy_are_numbers():
     maps = random_maps(3)
-    own = judged(*maps, bootstrap=np.int64(9), block_px=np.uint8(16), seed=np.int32(1))
-    assert own.to_json() == judged(*maps, bootstrap=9, block_px=16, seed=1).to_json()
+    own = judged(*maps, bootstrap=np.int64(30), block_px=np.uint8(16), seed=np.int32(1))
+    assert own.to_json() == judged(*maps, bootstrap=30, block_px=16, seed=1).to_json()
 
 
 def test_the_table_shows_intervals_beside_the_scores():
@@ -167,3 +169,25 @@ def test_the_table_shows_intervals_beside_the_scores():
     low, high = found.overall.intervals.iou[0]
     assert f"{low:.3f} to {high:.3f}" in lines[1]
     assert "30 resamples of 20 blocks of 16 x 16 px" in found.table()
+
+
+@pytest.mark.parametrize("count", [1, 2, 19])
+def test_a_handful_of_resamples_is_refused(count):
+    told = rf"bootstrap is {count}, expected 0 \(no intervals\) or 20 resamples at least"
+    with pytest.raises(ConfigError, match=told):
+        judged(*random_maps(8), bootstrap=count)
+    with pytest.raises(ValidationError, match=told):
+        Scoring(bootstrap=count)
+    assert Scoring(bootstrap=20).bootstrap == 20
+
+
+def test_the_table_says_that_one_block_gives_no_interval():
+    truth, prediction = random_maps(9)
+    table = judged(truth, prediction, bootstrap=20, block_px=99).table()
+    assert "one block of 99 x 99 px with truth: no interval" in table
+    assert "resamples" not in table
+    truth[:] = 255
+    assert (
+        "no block of 9 x 9 px with truth"
+        in judged(truth, prediction, bootstrap=20, block_px=9).table()
+    )

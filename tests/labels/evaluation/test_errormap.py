@@ -96,3 +96,13 @@ def test_an_evaluation_that_fails_leaves_no_map(tmp_path):
     with pytest.raises(LabelError, match="77"):
         evaluate(right, _Faulty(), error_map=str(tmp_path / "e.tif"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["e.png", "e", "tif", "e.tif.pdf"])
+def test_a_map_of_errors_with_the_name_of_another_format_is_refused(tmp_path, name):
+    labels = ArrayLabels(GRID, CLASSES, np.full(GRID.shape, 9, np.uint8))
+    with pytest.raises(
+        ConfigError, match=rf"{name}: .* expected a name that ends in .tif or .tiff"
+    ):
+        evaluate(labels, labels, error_map=str(tmp_path / name))
+    assert list(tmp_path.iterdir()) == []

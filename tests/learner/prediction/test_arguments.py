@@ -164,7 +164,8 @@ class Bar:
 
     made: ClassVar[list[Bar]] = []
 
-    def __init__(self, *, total, desc, unit, disable, leave):
+    def __init__(self, *, total, desc, unit, disable, leave, ncols):
+        assert ncols > 0
         self.total, self.desc, self.steps = total, desc, []
         Bar.made.append(self)
 
@@ -240,3 +241,12 @@ def test_where_an_image_is_not_valid_a_model_may_give_anything(image):
     found = predict(model, Scene.of(image), CLASSES, store=None, size=64, batch_size=4)
     expected = predict(flat, Scene.of(image), CLASSES, store=None, size=64, batch_size=4)
     np.testing.assert_array_equal(found.to_array(), expected.to_array())
+
+
+def test_a_finished_map_is_predicted_anew_and_resume_says_so(tmp_path):
+    source = write_scene(tmp_path)
+    run(source, tmp_path / "map.tif")
+    before = (tmp_path / "map.tif").read_bytes()
+    with pytest.warns(UserWarning, match=r"map\.tif: is there already .* nothing to resume"):
+        run(source, tmp_path / "map.tif", resume=True)
+    assert (tmp_path / "map.tif").read_bytes() == before
