@@ -51,7 +51,8 @@ def match_files(
     from geoseg.sources.vector import FileVectorSource
 
     true, predicted = FileVectorSource(uri=truth), FileVectorSource(uri=prediction)
-    predicted_by, classes, notes = None, ClassMap.of("object"), ()
+    predicted_by, classes = None, ClassMap.of("object")
+    notes: tuple[str, ...] = ()
     if class_by is None:
         class_by, notes = _shared_column(truth, prediction)
     if class_by is not None:

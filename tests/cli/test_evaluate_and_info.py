@@ -447,7 +447,7 @@ def test_info_of_something_else_is_refused(geoseg, tmp_path, name, code):
     ],
 )
 def test_outputs_with_the_name_of_another_format_are_refused_before_any_work(
-    geoseg, predicted, tmp_path, flag, name, expected
+    geoseg, predicted, tmp_path, *, flag, name, expected
 ):
     found = geoseg("evaluate", predicted[0], predicted[0], flag, tmp_path / name)
     assert (found.code, found.out) == (2, "")

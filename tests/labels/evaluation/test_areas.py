@@ -205,13 +205,13 @@ def test_the_truth_of_pooled_scenes_covers_them_too():
 def test_areas_that_hectares_would_round_to_nothing_are_in_square_metres():
     grid = Grid(crs="EPSG:6933", transform=[0.5, 0, 0, 0, -0.5, 1000], height=40, width=60)
     ids = np.zeros(grid.shape, np.uint8)
-    ids[:5, :7] = 1
+    ids[:6, :6] = 1
     lines = judged_areas(ids, ids, grid)[1].splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith("area in m2"))
     shown = [lines[first + 1 + i].split()[:3] for i in range(3)]
-    assert shown[1] == ["b", "8.8", "8.8"]  # 35 pixels of a quarter of a square metre
-    assert shown[0] == ["a", "591.3", "591.3"]
+    assert shown[1] == ["b", "9.0", "9.0"]  # 36 pixels of a quarter of a square metre
+    assert shown[0] == ["a", "591.0", "591.0"]
     assert shown[2] == ["c", "0.0", "0.0"]
     ids[:] = 1
-    coarse = grid.model_copy(update={"transform": [10, 0, 0, 0, -10, 1000]})
-    assert "area in ha" in judged_areas(ids, ids, Grid(**dict(coarse)))[1]
+    coarse = Grid(crs="EPSG:6933", transform=[10, 0, 0, 0, -10, 1000], height=40, width=60)
+    assert "area in ha" in judged_areas(ids, ids, coarse)[1]
