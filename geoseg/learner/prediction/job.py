@@ -67,7 +67,8 @@ class Job:
         stride = half(output) if self.half_stride else self.stride
         if stride[0] > output[0] or stride[1] > output[1]:
             raise ConfigError(
-                f"of windows of {self.size} the model gives the middle {output}, and stride {stride} would "
+                f"of windows of {_px(self.size)} px the model gives the middle {_px(output)}, and stride "
+                f"{_px(stride)} would "
                 "leave pixels between them; use a stride of at most what it gives"
             )
         return replace(self, output=output, stride=stride)
@@ -104,7 +105,7 @@ def job_for(
     step = half(size) if stride is None else _pixels("stride", stride)
     if step[0] > size[0] or step[1] > size[1]:
         raise ConfigError(
-            f"stride {step} is larger than size {size}: pixels between windows would be lost; use a stride "
+            f"stride {_px(step)} is larger than size {_px(size)}: pixels between windows would be lost; use a stride "
             "of at most the size"
         )
     check_tta(tta, size)
@@ -149,6 +150,12 @@ def _pixels(name: str, value: Size) -> tuple[int, int]:
             f"{name} is {value!r}, expected whole pixels above 0: one number or (height, width)"
         )
     return pair(value)
+
+
+def _px(pixels: tuple[int, int]) -> str:
+    """A size in words: one number where both are equal."""
+    height, width = pixels
+    return str(height) if height == width else f"{height} x {width}"
 
 
 def _check_whole(name: str, value: object, *, least: int) -> None:

@@ -66,6 +66,7 @@ def perform(
         with nullcontext() if kept is None else kept.until_whole():
             if resume:  # by now what a killed run had begun to name is taken back
                 check_outputs(job, store, uri, shard=shard)
+                _warn_if_finished(uri, kept)
             if shard is None:
                 return _write(job, rows, store, kept=kept, seen=seen, model_digest=model_digest)
             return _write_part(job, uri, part, kept=kept, seen=seen)
@@ -77,14 +78,17 @@ def _kept(
     """Where finished bands are kept; None where nobody asks, or a single one leaves nothing to go on from."""
     if not resume and (not keep or len(list(row_bands(range(*part.rows)))) == 1):
         return None
-    kept = KeptBands.open(uri, part, outputs)
-    if resume and not kept.bands and Path(uri).exists():
+    return KeptBands.open(uri, part, outputs)
+
+
+def _warn_if_finished(uri: str, kept: KeptBands | None) -> None:
+    """Tell that a run is asked to be resumed that came to its end."""
+    if kept is not None and not kept.bands and Path(uri).exists():
         warnings.warn(
             f"{uri}: is there already and no run into it was stopped, so that there is nothing to resume; "
             "it is predicted anew",
             stacklevel=5,
         )
-    return kept
 
 
 def look(job: Job, seen: Seen) -> None:

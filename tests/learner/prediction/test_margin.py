@@ -75,6 +75,6 @@ def test_an_output_that_is_not_the_middle_is_refused(rows, cols):
 def test_a_stride_larger_than_the_output_is_refused():
     scene = Scene(id="a", image=ArraySource(data=np.zeros((1, 40, 50), np.uint8)))
     with pytest.raises(
-        ConfigError, match=r"gives the middle \(12, 12\), and stride \(13, 13\) would leave"
+        ConfigError, match="of windows of 16 px the model gives the middle 12, and stride 13 would"
     ):
         predict(mean_of_neighbours, scene, CLASSES, store=None, size=16, stride=13)
