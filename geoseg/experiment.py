@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import (
     Field,
     GetJsonSchemaHandler,
@@ -32,6 +34,7 @@ from geoseg.learner.training import Prediction, Training, check_tta
 from geoseg.outputs import local_path, refuse_inputs
 from geoseg.record import FACTS, RESOLVED, recorded, refuse_own_file
 from geoseg.report import TrainingFacts, write_report
+from geoseg.sampling.thinned import Thinned, check_ids, share_of
 from geoseg.scene import Scene
 from geoseg.scenes import SceneList
 from geoseg.spec import Spec, Uri, as_path
@@ -48,10 +51,8 @@ all of it."""
 KEPT = ("metrics.csv", "last.ckpt", "best.ckpt")
 """What the training leaves there too."""
 
-_ROWS = 256
-"""Rows that `check` reads at once."""
 _ENOUGH = 64_000_000
-"""Pixels a scene that `check` reads at most; larger scenes are thinned out evenly."""
+"""Pixels of a scene after which `check` has seen enough; larger scenes are thinned out evenly."""
 
 
 class Experiment(Spec):
@@ -95,7 +96,7 @@ class Experiment(Spec):
             )
         check_tta(self.prediction.tta, pair(size))
         ids = [scene.id for _, scene in self.scenes()]
-        twice = sorted({name for name in ids if ids.count(name) > 1})
+        twice = sorted(name for name, count in Counter(ids).items() if count > 1)
         if twice:
             raise ValueError(
                 f"scene id {', '.join(map(repr, twice))} given twice in train, valid and test; give "
@@ -352,13 +353,12 @@ def _labels_of(scene: Scene) -> LabelSource:
 def _look_through(scene: Scene, part: str) -> SceneReport:
     scene.check()
     classes = _labels_of(scene).class_map
-    counts, seen = np.zeros(256, np.int64), 0
-    for window in _rows_of(scene.grid):
-        ids = scene.read(window).labels
-        if ids is not None:
-            counts += np.bincount(ids.reshape(-1), minlength=256)
-        seen += window.height * window.width
-    known = counts[list(classes.ids)]
+    some = Thinned.of(scene, share_of([scene], _ENOUGH))
+    known = _counted(some, classes)
+    if not some.whole:
+        check_ids(scene)
+        # Labels may lie between the blocks: only a look at all of them tells that there is none.
+        known = known if known.any() else _counted(Thinned.of(scene, 1.0), classes)
     total = int(known.sum())
     if not total:
         raise SceneError(
@@ -371,16 +371,20 @@ def _look_through(scene: Scene, part: str) -> SceneReport:
         grid=scene.grid,
         band_names=scene.image.band_names,
         dtype=np.dtype(scene.image.dtype).name,
-        labelled=total / seen,
+        labelled=total / (scene.grid.height * scene.grid.width),
         shares=dict(zip(classes.names, (known / total).tolist(), strict=True)),
     )
 
 
-def _rows_of(grid: Grid) -> Iterator[Window]:
-    """Windows of whole rows; of a large grid only some, evenly spread."""
-    step = _ROWS * max(round(grid.height * grid.width / _ENOUGH), 1)
-    for row in range(0, grid.height, step):
-        yield Window(row, 0, min(_ROWS, grid.height - row), grid.width)
+def _counted(some: Thinned, classes: ClassMap) -> NDArray[np.int64]:
+    """(class,) labelled pixels that the blocks of a scene stand for."""
+    counts = np.zeros(256, np.int64)
+    for window in some:
+        ids = some.scene.read(window).labels
+        if ids is not None:
+            counts += np.bincount(ids.reshape(-1), minlength=256)
+    known: NDArray[np.int64] = counts[list(classes.ids)] * some.pixels // some.read
+    return known
 
 
 def _check_alike(first: SceneReport, other: SceneReport) -> None:

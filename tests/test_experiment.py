@@ -14,6 +14,7 @@ from affine import Affine
 from pydantic import ValidationError
 from sklearn.metrics import confusion_matrix
 
+from geoseg import experiment
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError, LabelError, SceneError, SourceError, StoreError
 from geoseg.experiment import Experiment, check, run
@@ -293,3 +294,48 @@ def test_a_stride_that_loses_pixels_is_refused_before_the_training():
     )
     with pytest.raises(ValueError, match="stride 32 is larger"):
         Experiment.from_yaml(text)
+
+
+def test_check_finds_what_little_counts_in_a_large_scene(folder, write_raster, monkeypatch):
+    monkeypatch.setattr(experiment, "_ENOUGH", 500)
+    ids = np.full((1900, 9), 255, "uint8")
+    ids[1234, 2:6] = 1
+    write_raster("a.tif", np.full((2, 1900, 9), 9, "uint8"))
+    write_raster("a_ids.tif", ids, nodata=255)
+    with pytest.warns(UserWarning, match="'dark' does not occur"):
+        report = check(read(folder))[0]
+    assert report.labelled == pytest.approx(4 / (1900 * 9))
+    assert report.shares == {"dark": 0, "bright": 1}
+    write_raster("a_ids.tif", np.full((1900, 9), 255, "uint8"), nodata=255)
+    with pytest.raises(SceneError, match="no pixel has a label that counts"):
+        check(read(folder))
+
+
+def test_check_of_a_large_scene_tells_shares_of_all_its_pixels(folder, write_raster, monkeypatch):
+    monkeypatch.setattr(experiment, "_ENOUGH", 20_000)
+    ids = (np.random.default_rng(0).random((1900, 31)) < 0.3).astype("uint8")
+    data = np.full((2, 1900, 31), 9, "uint8")
+    data[:, :, :10] = 0
+    write_raster("a.tif", data, nodata=0)
+    write_raster("a_ids.tif", ids)
+    report = check(read(folder))[0]
+    assert report.labelled == pytest.approx(21 / 31, abs=1e-3)
+    assert report.shares["bright"] == pytest.approx(ids[:, 10:].mean(), abs=0.02)
+
+
+@pytest.mark.parametrize("row", [0, 777, 1899])
+def test_check_finds_an_id_that_is_no_class_in_any_row_of_a_large_scene(
+    folder, write_raster, monkeypatch, row
+):
+    monkeypatch.setattr(experiment, "_ENOUGH", 500)
+    ids = np.zeros((1900, 9), "uint8")
+    ids[row, 5] = 7
+    write_raster("a.tif", np.full((2, 1900, 9), 9, "uint8"))
+    write_raster("a_ids.tif", ids)
+    with pytest.raises(LabelError, match=r"a_ids\.tif.*7 \(1 pixels\)"):
+        check(read(folder))
+
+
+def test_ids_given_twice_are_all_named():
+    with pytest.raises(ValidationError, match="scene id 'a', 'b' given twice in train"):
+        made(train=[scene(id=name) for name in "bacab"])

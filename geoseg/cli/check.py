@@ -25,7 +25,7 @@ def check(
 ) -> None:
     """Look at all that an experiment names.
 
-    Opens every scene and reads through it once; prints grid, bands and the shares of the classes of each scene. Nothing is written.
+    Opens every scene and reads through it; prints grid, bands and the shares of the classes of each scene. Then does all that a training does before its first epoch: measures, counts, builds the network, draws windows. Nothing is written.
 
     With --overfit the model is then trained on a single batch. If it cannot learn even that, labels, classes or the learning rate are wrong, and the exit code is 1.
     """
@@ -36,9 +36,20 @@ def check(
         reports = check(experiment)
         for report in reports:
             typer.echo("\n".join(_lines(report)))
+        _check_training(experiment)
         if overfit:
             _overfit(experiment)
         typer.echo(f"{file}: ready, {len(reports)} scenes")
+
+
+def _check_training(experiment: Experiment) -> None:
+    """All that a training does before its first epoch."""
+    from geoseg.learner.fitting.precheck import check_options
+    from geoseg.learner.fitting.prepare import prepare
+
+    options, valid = experiment.training, experiment.valid or None
+    check_options(options, folder=experiment.output, resume=None, measure=valid is not None)
+    prepare(experiment.classes, options, experiment.train, valid).data.train_dataloader()
 
 
 def _overfit(experiment: Experiment) -> None:

@@ -50,7 +50,8 @@ def paired(
             f"{wanted[Path(lacking[0]).stem]!r} with one of {', '.join(MASK_SUFFIXES)}; add the masks, or take "
             "the images out"
         )
-    lonely = [mask.name for stem, mask in known.items() if stem not in set(wanted.values())]
+    of_images = set(wanted.values())
+    lonely = [mask.name for stem, mask in known.items() if stem not in of_images]
     if lonely:
         raise SceneError(
             f"{masks}: {count(lonely, 'mask')} without an image in {images}; add the images, or take "

@@ -56,7 +56,7 @@ class LabelSource(Tagged):
         """
         if self.classes is None:
             raise LabelError(
-                f"these labels have no class map: {self!r}; pass classes=ClassMap.of(...), or name "
+                f"these {type(self).__name__} have no class map; pass classes=ClassMap.of(...), or name "
                 "`classes` in the experiment file"
             )
         return self.classes

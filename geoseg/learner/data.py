@@ -93,6 +93,19 @@ class SegmentationData(pl.LightningDataModule):
         if self.valid is not None:
             self._alike(self.valid)
 
+    def check_ranks(self, ranks: int) -> None:
+        """See that each of several processes has something to do; else the others wait for it for ever.
+
+        Raises:
+            ConfigError: There are fewer windows for training or validation than processes.
+        """
+        train = self.train
+        windows = len(train) if isinstance(train, Dataset) else self.length  # type: ignore[arg-type]
+        _enough("training", windows, ranks)
+        beside = self._validation()
+        if beside is not None:
+            _enough("validation", len(beside), ranks)  # type: ignore[arg-type]
+
     def facts(self) -> DataFacts | None:
         """Bands, dtype and statistics of the training scenes; None for a data set."""
         return None if isinstance(self.train, Dataset) else facts_of(self.train)
@@ -113,10 +126,15 @@ class SegmentationData(pl.LightningDataModule):
         return None if isinstance(self.train, Dataset) else common_standardize(listed(self.train))
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Batches of random windows, others in each epoch."""
+        """Batches of random windows, others in each epoch.
+
+        Raises:
+            ConfigError: Several processes are to share fewer windows.
+        """
         windows = self.train
         if not isinstance(windows, Dataset):
             windows = self._random(windows)
+        _enough("training", len(windows), _ranks())  # type: ignore[arg-type]
         if isinstance(windows, RandomWindowGeoDataset):
             return self._loader(
                 windows, sampler=LocalSampler(windows, self.batch_size, workers=self.workers)
@@ -147,14 +165,25 @@ class SegmentationData(pl.LightningDataModule):
         """Batches of windows side by side; no pixel is counted twice.
 
         Scenes without the Standardize of the training scenes get it.
+
+        Raises:
+            ConfigError: Several processes are to share fewer windows.
         """
-        if self.valid is None:
+        windows = self._validation()
+        if windows is None:
             return []
-        windows = self._alike(self.valid)
-        if not isinstance(windows, Dataset):
-            windows = SlidingWindowGeoDataset(windows, self.size, edge="pad", normalize=False)
-        shared = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
-        return self._loader(windows, sampler=EachOnce(windows) if shared else None)
+        ranks = _ranks()
+        _enough("validation", len(windows), ranks)  # type: ignore[arg-type]
+        return self._loader(windows, sampler=EachOnce(windows) if ranks > 1 else None)
+
+    def _validation(self) -> Dataset[dict[str, Any]] | None:
+        """Windows side by side of the validation scenes, or their data set; None where there is none."""
+        if self.valid is None:
+            return None
+        samples = self._alike(self.valid)
+        if isinstance(samples, Dataset):
+            return samples
+        return SlidingWindowGeoDataset(samples, self.size, edge="pad", normalize=False)
 
     def _alike(self, samples: Samples) -> Samples:
         """Scenes as they are read beside the training scenes."""
@@ -177,6 +206,25 @@ class SegmentationData(pl.LightningDataModule):
             persistent_workers=self.workers > 0,
             collate_fn=collate,
         )
+
+
+def _ranks() -> int:
+    """Processes that share the windows."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def _enough(what: str, windows: int, ranks: int) -> None:
+    if ranks > 1 and windows < ranks:
+        raise ConfigError(
+            f"there are {windows} windows for {what}, but {ranks} devices, each of which needs one; use "
+            f"at most {max(windows, 1)} devices, or {_MORE[what]}"
+        )
+
+
+_MORE = {
+    "training": "a larger `length` or data set",
+    "validation": "more or larger validation scenes, or a smaller `size`",
+}
 
 
 class EachOnce(DistributedSampler[dict[str, Any]]):

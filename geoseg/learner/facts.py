@@ -11,15 +11,17 @@ from geoseg.classes import ClassMap
 from geoseg.datasets.windows import listed, scale_of
 from geoseg.errors import BundleError, ConfigError, SceneError
 from geoseg.learner.standardized import common_standardize, warn_of_hidden, without_standardize
+from geoseg.sampling.thinned import Thinned, share_of
 from geoseg.scene import Scene
 from geoseg.sources.base import has_names
 from geoseg.sources.statistics import RunningStatistics, Statistics
-from geoseg.sources.statistics.fitted import blocks
+from geoseg.sources.statistics.fitted import nothing_valid
 from geoseg.sources.transforms.scaling import Standardize
 from geoseg.spec import Spec
 
 _ENOUGH = 64_000_000
-"""Pixels after which more do not change a mean: larger data sets are thinned out evenly by blocks."""
+"""Pixels after which more do not change a mean: larger data sets are thinned out evenly by blocks
+of rows."""
 _RESOLUTION_SLACK = 1.25
 """A pixel this many times larger or smaller than in training is worth a word."""
 
@@ -42,9 +44,13 @@ class DataFacts(Spec):
 
 
 def facts_of(scenes: Sequence[Scene]) -> DataFacts:
-    """Look at the pixels of training scenes, every block once (64 million pixels at most).
+    """Look at the pixels of training scenes, every block near the AOIs once.
+
+    Of more than 64 million pixels only some blocks are looked at, and all where none of those holds a
+    valid pixel.
 
     Raises:
+        SourceError: No pixel is valid.
         ConfigError: Some of the scenes end with a Standardize and others not, or with another one.
 
     Warns:
@@ -54,23 +60,32 @@ def facts_of(scenes: Sequence[Scene]) -> DataFacts:
     warn_of_hidden(scenes)
     scenes = [without_standardize(scene) for scene in scenes]
     first = scenes[0]
-    total = sum(scene.grid.height * scene.grid.width for scene in scenes)
-    thin = max(round(total / _ENOUGH), 1)
-    statistics = RunningStatistics(len(first.image.band_names))
-    for scene in scenes:
-        area = scene.area
-        for block in blocks(scene.pixels, thin=thin):
-            inside = block.measured
-            statistics.update(
-                block.data, inside if area is None else inside & area.mask(block.window)
-            )
+    share = share_of(scenes, _ENOUGH)
+    statistics = _measured(scenes, share)
+    if statistics is None and share < 1:
+        statistics = _measured(scenes, 1.0)
+    if statistics is None:
+        raise nothing_valid()
     return DataFacts(
         band_names=first.image.band_names,
         dtype=np.dtype(first.image.dtype).name,
-        statistics=statistics.result(),
+        statistics=statistics,
         resolution_m=first.grid.ground_resolution,
         standardize=standardize,
     )
+
+
+def _measured(scenes: Sequence[Scene], share: float) -> Statistics | None:
+    """Of a share of the pixels; None where none of them is valid."""
+    statistics, seen = RunningStatistics(len(scenes[0].image.band_names)), False
+    for number, scene in enumerate(scenes):
+        area = scene.area
+        for window in Thinned.of(scene, share, seed=number):
+            chip, measured = scene.pixels.read_measured(window)
+            inside = measured if area is None else measured & area.mask(window)
+            statistics.update(chip.data, inside)
+            seen = seen or bool(inside.any())
+    return statistics.result() if seen else None
 
 
 def scaled_statistics(facts: DataFacts) -> tuple[list[float], list[float]]:

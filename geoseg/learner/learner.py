@@ -32,6 +32,9 @@ from geoseg.learner.training import Precision, Training
 from geoseg.scene import Scene
 from geoseg.spec import FrozenMap
 
+_OF_NETWORK = ("model", "encoder", "model_options")
+"""Options of a network by name."""
+
 
 class Learner(Predictor):
     """A model with its classes and its training, from scenes to maps."""
@@ -74,16 +77,21 @@ class Learner(Predictor):
             module: Taken as it is, with its normalisation; not copied.
             data: What it was trained on: later scenes are compared with its bands and dtype, and a bundle
                 holds them; None: they are not known.
-            training: The sizes of windows and batches, and what else a bundle tells; its network is the
-                module's in any case. None: the defaults.
+            training: What the module does not know, such as the sizes of windows and batches and the
+                number of epochs; its network, loss, optimizer and the rest are the module's in any case.
+                None: the defaults.
+
+        Raises:
+            pydantic.ValidationError: The module was made with an option that a Training cannot have.
         """
-        named = {
-            name: module.hparams[name]
-            for name in ("model", "encoder", "model_options")
-            if "model" in module.hparams
+        by_name = "model" in module.hparams
+        known = {
+            name: module.hparams[name] for name in Training.model_fields if name in module.hparams
         }
-        options = (training or Training()).model_copy(update=named)
-        learner = cls(module.classes, options, None if named else module.network)
+        if not by_name:  # the network is the user's own, so are its options
+            known = {name: known[name] for name in known if name not in _OF_NETWORK}
+        options = (training or Training()).model_copy(update=known)
+        learner = cls(module.classes, options, None if by_name else module.network)
         learner._name_custom()
         learner._module = module
         learner.data = None if data is None else data.facts()
@@ -154,20 +162,23 @@ class Learner(Predictor):
     ) -> LrFinding:
         """Look for a learning rate by a range test on a copy of the model; nothing here changes.
 
-        Take it up with `Training(lr=learner.find_lr(scenes).lr, ...)`.
+        Take it up with `Training(lr=learner.find_lr(scenes).lr, ...)`. What is looked at of the training's
+        options is said in `geoseg.learner.fitting.lrfinder.find_lr`.
 
         Args:
             train: As in `fit`.
             least: The first rate.
             most: The last rate.
-            steps: How many batches are looked at, at most.
+            steps: How many steps are taken, at most, each of `accumulate` batches.
 
         Raises:
             GeosegError: As in `fit`; or the loss falls at no rate.
         """
         self._name_custom()
         ready = prepare(self.classes, self.training, train, model=deepcopy(self._model))
-        return find_lr(ready.module, ready.data, least=least, most=most, steps=steps)
+        return find_lr(
+            ready.module, ready.data, least=least, most=most, steps=steps, training=self.training
+        )
 
     def _as_read(self, scene: Scene) -> Scene:
         if self.data is None:

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import Dataset
 
 from geoseg.classes import ClassMap
-from geoseg.errors import ConfigError, LabelError
+from geoseg.errors import ConfigError
 from geoseg.labels import metrics
 from geoseg.learner import augment, losses, models
 from geoseg.learner.choices import chosen
@@ -25,11 +25,13 @@ from geoseg.learner.fitting.optimizers import (
     SCHEDULES,
     build_optimizer,
     build_schedule,
+    check_steps,
 )
 from geoseg.learner.fitting.plainly import class_map_of, class_weights_of, kept_augmentation
 from geoseg.learner.fitting.scaled import per_channel, scaled_to_unit
 from geoseg.learner.fitting.seeds import seed_of
 from geoseg.learner.fitting.trainedon import TrainedOnScenes
+from geoseg.learner.items import ids_of, looked_up, refuse_ids, valid_of
 
 _IGNORED = 255
 """Channel of pixels that are not labelled."""
@@ -145,7 +147,7 @@ class SegmentationModule(TrainedOnScenes):
         self.optimizer_name, self.schedule = optimizer, schedule
         self.lr, self.weight_decay, self.seed = lr, weight_decay, seed
         self.register_buffer("mean", per_channel(mean, in_channels, 0.0))
-        self.register_buffer("std", per_channel(std, in_channels, 1.0))
+        self.register_buffer("std", per_channel(std, in_channels, 1.0, positive=True))
         channels = torch.from_numpy(self.classes.channel_table()).long()
         channels[channels == _IGNORED] = _UNKNOWN
         channels[self.classes.ignore_id] = _IGNORED
@@ -154,7 +156,7 @@ class SegmentationModule(TrainedOnScenes):
         self.register_buffer("confusion", confusion, persistent=False)
 
     def setup(self, stage: str) -> None:
-        """Before a training: compare classes with the scenes, and measure them where none was given.
+        """Before a training or validation: compare classes with the scenes, and measure them where none was given.
 
         Raises:
             ConfigError: Classes or bands of the scenes are not those of the module, or their images are
@@ -164,8 +166,9 @@ class SegmentationModule(TrainedOnScenes):
         data = getattr(self.trainer, "datamodule", None)
         if not isinstance(data, SegmentationData):
             return
-        if stage == "fit":
+        if stage in ("fit", "validate"):
             data.check(self.classes)
+        if stage == "fit":
             self.forget_scenes()  # of an earlier training
         if not isinstance(data.train, Dataset):
             self.take_standardize(data.standardize, normalizes=self._normalizes)
@@ -218,7 +221,7 @@ class SegmentationModule(TrainedOnScenes):
         """Float images of mean 0 and deviation 1, and 0 where not valid."""
         scaled = scaled_to_unit(image)
         normal = (scaled - self.mean) / self.std
-        return normal if valid is None else torch.where(valid[:, None], normal, 0.0)
+        return normal if valid is None else torch.where(valid_of(valid)[:, None], normal, 0.0)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """The loss of one batch."""
@@ -234,6 +237,7 @@ class SegmentationModule(TrainedOnScenes):
             batch: `image`, `mask` and `valid`, on the module's device.
             seed: The augmentation follows from it.
         """
+        batch = _taken(batch)
         batch = {**batch, "image": self.normalized(batch["image"], batch["valid"])}
         batch = self.augmentation(batch, torch.Generator().manual_seed(seed))
         logits = self._logits(batch["image"])
@@ -242,7 +246,7 @@ class SegmentationModule(TrainedOnScenes):
     def kept(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         """(batch, height, width): which pixels of a batch are valid and labelled, and all their channels."""
         target = self._target(batch["mask"])
-        return batch["valid"] & (target != _IGNORED), target
+        return valid_of(batch["valid"]) & (target != _IGNORED), target
 
     def confusion_of(self, logits: Tensor, batch: dict[str, Any]) -> Tensor:
         """(class, class) pixels of a batch; rows are the truth."""
@@ -251,11 +255,13 @@ class SegmentationModule(TrainedOnScenes):
         return torch.bincount(pairs, minlength=self.confusion.numel()).view_as(self.confusion)
 
     def on_train_start(self) -> None:
-        """See that class weights are known.
+        """See that class weights are known, and that the schedule ends where the training does.
 
         Raises:
-            ConfigError: They go by a rule, and there is no SegmentationData to look at.
+            ConfigError: Class weights go by a rule, and there is no SegmentationData to look at; or a
+                checkpoint's schedule was made for another number of steps.
         """
+        check_steps(self.trainer)
         if self.unweighed is not None:
             raise ConfigError(
                 f"class_weights {self.unweighed!r} looks at the labels of a SegmentationData, but the "
@@ -283,6 +289,7 @@ class SegmentationModule(TrainedOnScenes):
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:  # noqa: ARG002
         """Add a batch to the confusion matrix, and log its loss."""
+        batch = _taken(batch)
         logits = self(batch["image"], batch["valid"])
         loss = self.loss(logits, self._target(batch["mask"]), batch["valid"])
         self._log_mean("valid_loss", loss, len(logits))
@@ -315,13 +322,10 @@ class SegmentationModule(TrainedOnScenes):
 
     def _target(self, mask: Tensor) -> Tensor:
         """The channel of each class id of a mask."""
-        target = self.channel_of[mask]
+        ids = ids_of(mask)
+        target = looked_up(self.channel_of, ids, strange=_UNKNOWN)
         if (target == _UNKNOWN).any():
-            ids = sorted(set(mask[target == _UNKNOWN].tolist()))
-            raise LabelError(
-                f"a mask holds the ids {ids[:8]}, expected those of {list(self.classes.names)}: "
-                f"{list(self.classes.ids)}, or {self.classes.ignore_id} for ignored"
-            )
+            refuse_ids("a mask holds", ids[target == _UNKNOWN].unique().tolist(), self.classes)
         return target
 
     def _log_mean(self, name: str, value: Tensor, count: int) -> None:
@@ -351,3 +355,8 @@ class SegmentationModule(TrainedOnScenes):
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = build_schedule(self.schedule, optimizer, lr=self.lr, steps=steps)
         return optimizer if schedule is None else {"optimizer": optimizer, "lr_scheduler": schedule}
+
+
+def _taken(batch: dict[str, Any]) -> dict[str, Any]:
+    """A batch of a data set of one's own with a mask and `valid` that augmentations and losses take."""
+    return {**batch, "mask": ids_of(batch["mask"]), "valid": valid_of(batch["valid"])}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,7 @@ class ManyScenes(Spec):
             SceneError: An id is given twice, files are missing, or a scene cannot be made.
         """
         ids = [entry.id for entry in entries]
-        twice = sorted({id_ for id_ in ids if ids.count(id_) > 1})
+        twice = sorted(id_ for id_, count in Counter(ids).items() if count > 1)
         if twice:
             raise SceneError(
                 f"{name}: {len(twice)} scene ids are given twice: {shown(twice)}; give each scene an `id` "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
@@ -11,8 +12,7 @@ from geoseg.errors import SceneError
 from geoseg.placed import PlacedText, is_path, placed
 from geoseg.scene import Scene
 from geoseg.scenes.many import Entry, ManyScenes
-from geoseg.scenes.wildcards import fill, find
-from geoseg.spec import Uri
+from geoseg.scenes.wildcards import fill, find, unfilled
 
 
 def _below_its_folder(value: Any, info: ValidationInfo) -> Any:
@@ -25,10 +25,24 @@ def _below_its_folder(value: Any, info: ValidationInfo) -> Any:
     return placed(value, glob.escape(folder))
 
 
+def _beside_its_file(value: Any, info: ValidationInfo) -> Any:
+    """A relative name is meant from its file's folder, whose name has nothing to fill in."""
+    folder = (info.context or {}).get("base")
+    if isinstance(value, PlacedText):
+        folder = value.folder
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str) or folder is None:
+        return text
+    return placed(text, unfilled(folder))
+
+
 def _local(pattern: str) -> str:
     if not is_path(pattern):
         raise ValueError(f"{pattern}: only local folders are searched; list the files in a table")
     return pattern
+
+
+_Template = Annotated[str, BeforeValidator(_beside_its_file)]
 
 
 class ScenePattern(ManyScenes):
@@ -43,9 +57,9 @@ class ScenePattern(ManyScenes):
         min_length=1
     )
     """Names of the images: `*`, `?`, `[abc]` within a folder, `**` for folders below."""
-    labels: Uri | None = None
+    labels: _Template | None = None
     """The label file of each, raster or vector by its suffix: a name with `{1}`, `{2}`, `{stem}`."""
-    aoi: Uri | None = None
+    aoi: _Template | None = None
     """The area of interest of each, or one for all: a vector file."""
     id: str = "{stem}"
     """The names of the scenes; `{stem}` is the image's file name without its suffix."""

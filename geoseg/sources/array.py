@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, model_serializer, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, model_serializer, model_validator
 
 from geoseg.errors import ConfigError
 from geoseg.grid import Grid
 from geoseg.sources.base import Chip, fill_around
+from geoseg.sources.digest import array_digest
 from geoseg.sources.transformed import TransformedSource
 from geoseg.window import Window
 
@@ -19,7 +21,8 @@ class ArraySource(TransformedSource):
     """Pixels of an array. Python only: it has no YAML form.
 
     Made with `ArraySource(data=..., valid=None, grid=None, band_names=None)`. NaN and infinite
-    pixels are not valid.
+    pixels are not valid. The arrays must not change once the source is used: it is hashed and compared
+    by a digest of their pixels that is made once, and what was read may be remembered.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -33,6 +36,7 @@ class ArraySource(TransformedSource):
     """Where the pixels lie; None: the identity."""
     given_names: tuple[str, ...] | None = Field(default=None, alias="band_names")
     """Names of the bands; None: "1", "2", ..."""
+    _digest: bytes | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -61,30 +65,34 @@ class ArraySource(TransformedSource):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ArraySource):
             return NotImplemented
-        ours, theirs = self.valid, other.valid
-        if ours is None or theirs is None:
-            same_valid = ours is theirs
-        else:
-            same_valid = np.array_equal(ours, theirs)
         floating = np.issubdtype(self.data.dtype, np.inexact)
-        return (
-            same_valid
-            and (self.grid, self.own_band_names) == (other.grid, other.own_band_names)
-            and self.transforms == other.transforms
-            and self.data.dtype == other.data.dtype
-            and np.array_equal(self.data, other.data, equal_nan=floating)
+        return self is other or (
+            self._told() == other._told()
+            and self._content() == other._content()
+            and _same(self.valid, other.valid)
+            and _same(self.data, other.data, equal_nan=floating)
         )
 
     def __hash__(self) -> int:
-        return hash(
-            (self.data.shape, self.data.dtype, self.grid, self.own_band_names, self.transforms)
-        )
+        return hash((self._told(), self._content()))
+
+    def _told(self) -> tuple[Any, ...]:
+        """All but the pixels."""
+        shape, dtype = self.data.shape, self.data.dtype
+        return shape, dtype, self.grid, self.own_band_names, self.transforms
+
+    def _content(self) -> bytes:
+        """A digest of the pixels, made once."""
+        if self._digest is None:
+            valid = b"" if self.valid is None else array_digest(self.valid)
+            self._digest = array_digest(self.data) + valid
+        return self._digest
 
     @property
     def grid(self) -> Grid:
         """The grid given, or the identity."""
         height, width = self.data.shape[-2:]
-        return self.given_grid or Grid(height=height, width=width)
+        return self.given_grid or _identity(height, width)
 
     @property
     def own_band_names(self) -> tuple[str, ...]:
@@ -112,3 +120,16 @@ class ArraySource(TransformedSource):
         if np.issubdtype(data.dtype, np.inexact):
             valid &= np.isfinite(data).all(axis=0)
         return Chip(data, valid)
+
+
+@lru_cache(maxsize=1024)
+def _identity(height: int, width: int) -> Grid:
+    """Made once for a size: grids are asked for at every comparison."""
+    return Grid(height=height, width=width)
+
+
+def _same(ours: Any, theirs: Any, *, equal_nan: bool = False) -> bool:
+    """Whether two arrays hold the same, or both are None."""
+    if ours is theirs or ours is None or theirs is None:
+        return ours is theirs
+    return np.array_equal(ours, theirs, equal_nan=equal_nan)

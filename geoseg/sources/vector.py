@@ -6,11 +6,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import ValidationInfo, field_validator, model_serializer
+from pydantic import PrivateAttr, ValidationInfo, field_validator, model_serializer
 
 from geoseg.errors import ConfigError, SourceError
 from geoseg.grid import Bounds
 from geoseg.sources.cache import remember
+from geoseg.sources.digest import array_digest
 from geoseg.sources.files.behind import behind_vector
 from geoseg.sources.transformedvector import (
     TransformedVectorSource,
@@ -81,6 +82,7 @@ class FrameSource(TransformedVectorSource):
     type: Literal["frame"] = "frame"
     frame: Any
     """A GeoDataFrame with a CRS."""
+    _digest: bytes | None = PrivateAttr(default=None)
 
     @field_validator("frame")
     @classmethod
@@ -109,15 +111,25 @@ class FrameSource(TransformedVectorSource):
             return NotImplemented
         ours, theirs = self.frame, other.frame
         same = ours is theirs or (
-            ours.crs == theirs.crs
+            self._content() == other._content()
+            and ours.crs == theirs.crs
             and ours.active_geometry_name == theirs.active_geometry_name
             and bool(ours.equals(theirs))
         )
         return same and self.transforms == other.transforms
 
     def __hash__(self) -> int:
-        # Cheap rather than sharp: it is asked for often, and equality decides.
-        return hash((len(self.frame), tuple(self.frame.columns), self.transforms))
+        # By the geometries: attributes may hold anything, and equality decides.
+        columns = tuple(self.frame.columns)
+        return hash((len(self.frame), columns, self.transforms, self._content()))
+
+    def _content(self) -> bytes:
+        """A digest of the coordinates, made once."""
+        if self._digest is None:
+            from shapely import get_coordinates
+
+            self._digest = array_digest(get_coordinates(self.frame.geometry.array))
+        return self._digest
 
     def read(self, bounds: Bounds | None = None, crs: Any = None) -> GeoDataFrame:
         """The features in the frame's order, with its index; see VectorSource.

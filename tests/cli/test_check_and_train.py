@@ -164,3 +164,20 @@ def test_a_file_that_is_missing_is_told(geoseg, tmp_path, monkeypatch, command, 
     found = geoseg(command, name)
     assert found.code == 2
     assert f"{name}: cannot read this YAML file" in found.err
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("training.select=best", "goes by the mean IoU of the validation, but there is none"),
+        ("training.sampling={class_balance: {drak: 0.2}}", "drak"),
+        ("training.weights=imagenet", "unet"),
+    ],
+)
+def test_check_finds_what_a_training_would_refuse(geoseg, experiment, change, told):
+    found = geoseg("check", experiment(), "--set", change)
+    refused = geoseg("train", experiment(), "--set", change)
+    assert found.code == refused.code == 2
+    assert told in found.err
+    assert found.err == refused.err
+    assert "ready" not in found.out

@@ -296,3 +296,32 @@ def test_a_learner_takes_a_module_that_lightning_trained(files, tmp_path, networ
     grey = scene.image.model_copy(update={"bands": (1,)})
     with pytest.raises(BundleError, match="has 1 bands"):
         again.predict(scene.model_copy(update={"image": grey}))
+
+
+@pytest.mark.parametrize("network", ["unet", "own"])
+def test_a_learner_tells_of_a_module_how_it_was_trained(network):
+    own = network == "own"
+    known = {
+        "loss": "cross_entropy+tversky", "loss_options": {"alpha": 0.3}, "class_weights": (0.25, 0.75),
+        "optimizer": "sgd", "schedule": "cosine", "lr": 0.1, "weight_decay": 0.5, "seed": 7,
+        "augmentation": ["d4", {"type": "noise"}],
+    }  # fmt: skip
+    module = SegmentationModule(["a", "b"], 3, **known, **({"model": Own(3, 2)} if own else SMALL))
+    given = Training(loss="dice", lr=1.0, seed=1, epochs=3, size=32, clip=0.5, accumulate=2)
+    expected = Training(
+        **known,
+        epochs=3,
+        size=32,
+        clip=0.5,
+        accumulate=2,
+        **({"model": "custom"} if own else SMALL),
+    )
+    assert Learner.of(module, training=given).info.training == expected
+    assert Learner.of(module).training.lr == 0.1
+    plain = SegmentationModule(["a", "b"], 3, augmentation="none", class_weights="median", **SMALL)
+    told = Learner.of(plain, training=given).training
+    assert (told.augmentation, told.class_weights, told.loss) == (
+        "none",
+        "balanced",
+        "cross_entropy",
+    )

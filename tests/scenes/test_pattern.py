@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import glob
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from geoseg.errors import ConfigError, SceneError
 from geoseg.labels.sources import RasterLabels, VectorLabels
-from geoseg.scenes import ScenePattern
-from geoseg.scenes.wildcards import find
+from geoseg.scenes import ScenePattern, wildcards
+from geoseg.scenes.wildcards import fill, find
 from geoseg.sources.geotiff import GeoTIFFSource
 
 
@@ -152,3 +155,60 @@ def test_shares_deal_whole_scenes_to_one_part_each(touch):
     assert (len(train), len(valid)) == (7, 3)
     assert sorted(train + valid) == sorted(str(i) for i in range(10))
     assert train == sorted(train)
+
+
+def test_a_caret_in_brackets_is_a_letter_like_others(touch):
+    folder = touch("a1.tif", "b1.tif", "^1.tif")
+    assert [values["1"] for values in find(f"{folder}/[^a]*.tif").values()] == ["^", "a"]
+    assert [values["1"] for values in find(f"{folder}/[!^a]*.tif").values()] == ["b"]
+
+
+NAMES = ["a.tif", "b.tif", "].tif", "!.tif", "^.tif", "-.tif", "[.tif", "[!].tif", "[].tif", "\\.tif", "&.tif", "[a.tif", "d/a.tif", "d/e/b.tif", "a\nb.tif"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "[^a].tif", "[!a].tif", "[]a].tif", "[!]a].tif", "[!].tif", "[].tif", "[a-b].tif", "[b-a].tif",
+        "[!b-a].tif", "[--].tif", "[\\].tif", "[a&&b].tif", "[[].tif", "[[a].tif", "[!!].tif", "[a/b].tif",
+        "[*].tif", "?.tif", "*", "**", "**/*.tif", "**/[!a]*", ".//*.tif", "d//*.tif", "./d/../*.tif",
+        "d**/*.tif", "**/**/b.tif", "***.tif", "[a.tif",
+    ],
+)  # fmt: skip
+def test_no_file_that_glob_finds_is_dropped(touch, monkeypatch, name):
+    monkeypatch.chdir(touch(*NAMES))
+    expected = {path for path in glob.glob(name, recursive=True) if Path(path).is_file()}  # noqa: PTH207
+    assert set(find(name)) == expected
+
+
+def test_a_file_whose_wildcards_cannot_be_told_is_an_error(touch, monkeypatch):
+    folder = touch("a.tif")
+    monkeypatch.setattr(wildcards, "_regex", lambda pattern: "x")
+    with pytest.raises(SceneError, match=r"a\.tif: has a name like .*cannot be told; write the"):
+        find(f"{folder}/*.tif")
+
+
+def test_paths_with_backslashes_are_taken_where_they_separate_folders(touch, monkeypatch):
+    monkeypatch.chdir(touch("t/a.tif", "t/u/b.tif"))
+    listed = ["t\\a.tif", "t\\u\\b.tif"]  # what Windows gives
+    monkeypatch.setattr(wildcards, "_SEPARATOR", "\\")
+    monkeypatch.setattr(wildcards.glob, "glob", lambda pattern, recursive: listed)
+    for name in ("t/**/*.tif", "t\\**\\*.tif"):
+        assert find(name) == {
+            "t/a.tif": {"1": "", "2": "a", "stem": "a"},
+            "t/u/b.tif": {"1": "u", "2": "b", "stem": "b"},
+        }
+
+
+@pytest.mark.parametrize("name", ["{proj}", "{1}", "{{x}}", "a{b", "}{"])
+def test_braces_in_a_folders_name_are_not_filled(touch, name):
+    folder = touch(f"{name}/i/1.tif", f"{name}/m/1.tif", f"{name}/area.gpkg") / name
+    keys = {"glob": "i/*.tif", "labels": "m/{1}.tif", "aoi": "area.gpkg"}
+    read = pattern(folder, **keys)
+    for scenes in (read.scenes(), ScenePattern.from_yaml(read.to_yaml()).scenes()):
+        assert scenes[0].labels.source.uri == f"{folder}/m/1.tif"
+        assert scenes[0].aoi.uri == f"{folder}/area.gpkg"
+
+
+def test_double_braces_are_single_ones():
+    assert fill("{{1}}/{1}", {"1": "a"}, "labels") == "{1}/a"

@@ -100,3 +100,56 @@ def test_sources_are_equal_where_arrays_grid_and_names_are():
 def test_parts_that_do_not_fit_are_refused(fields, message):
     with pytest.raises(ValidationError, match=message):
         ArraySource(**({"data": DATA} | fields))
+
+
+def test_hashes_differ_where_only_pixels_do():
+    sources = [ArraySource(data=np.full((3, 5, 7), i, "uint8")) for i in range(200)]
+
+    assert len({hash(source) for source in sources}) == 200
+    masks = [ArraySource(data=DATA, valid=valid) for valid in (None, VALID, ~VALID)]
+    assert len({hash(source) for source in masks}) == 3
+
+
+def test_many_sources_are_looked_up_without_comparing_them_all(monkeypatch):
+    calls = []
+    compare = ArraySource.__eq__
+
+    def counted(self, other):
+        calls.append(1)
+        return compare(self, other)
+
+    monkeypatch.setattr(ArraySource, "__eq__", counted)
+    table = {ArraySource(data=np.full((4, 3), i, "float32")): i for i in range(300)}
+    assert not calls
+    found = [table[ArraySource(data=np.full((4, 3), i, "float32"))] for i in range(300)]
+    assert found == list(range(300))
+    assert len(calls) == 300
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", ">f8", "longdouble", "complex64"])
+def test_equal_floats_hash_equal_whatever_their_zeros_nans_and_layout(dtype):
+    data = np.arange(2 * 5 * 7).reshape(2, 5, 7).astype(dtype)
+    data[1, 2, 3] = np.nan
+    other = np.asfortranarray(data)
+    other[0, 0, 0] = -other[0, 0, 0]
+    other[1, 2, 3] = -other[1, 2, 3]
+    assert np.signbit(other[0, 0, 0].real)
+    one, two = ArraySource(data=data), ArraySource(data=other)
+
+    assert one == two
+    assert hash(one) == hash(two)
+    assert ArraySource(data=data + 1) != one
+
+
+def test_a_changed_copy_has_a_hash_of_its_own():
+    source = ArraySource(data=DATA)
+    before = hash(source)
+    changed = source.model_copy(update={"data": DATA + 1})
+
+    assert hash(changed) == hash(ArraySource(data=DATA + 1)) != before
+    assert hash(source.model_copy()) == hash(pickle.loads(pickle.dumps(source))) == before
+
+
+def test_the_grid_of_a_size_is_made_once():
+    one, two = (ArraySource(data=np.full((5, 7), i)) for i in range(2))
+    assert one.grid is two.grid

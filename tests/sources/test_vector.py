@@ -403,3 +403,29 @@ def test_a_grid_and_features_must_both_have_a_crs():
     bare = Grid(height=37, width=53)
     with pytest.raises(GridError, match="the image has no CRS"):
         polygons_on(bare, FrameSource(frame=town()))
+
+
+def test_frames_with_other_places_are_told_apart_by_their_hashes(monkeypatch):
+    calls = []
+    compare = FrameSource.__eq__
+
+    def counted(self, other):
+        calls.append(1)
+        return compare(self, other)
+
+    monkeypatch.setattr(FrameSource, "__eq__", counted)
+    frames = [town().assign(geometry=town().translate(i)) for i in range(60)]
+    table = {FrameSource(frame=frame): i for i, frame in enumerate(frames)}
+
+    assert not calls
+    assert [table[FrameSource(frame=frame)] for frame in frames] == list(range(60))
+    assert len(calls) == 60
+
+
+def test_frames_hash_equal_where_a_zero_has_another_sign_and_after_a_pickle():
+    one, two = (
+        FrameSource(frame=gpd.GeoDataFrame(geometry=[shapely.box(zero, 1, 5, 9)], crs=UTM))
+        for zero in (0.0, -0.0)
+    )
+    assert hash(one) == hash(two) == hash(pickle.loads(pickle.dumps(one)))
+    assert one == two == pickle.loads(pickle.dumps(one))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,17 +13,19 @@ from torch.utils.data import Dataset
 from geoseg.classes import ClassMap
 from geoseg.datasets.windows import listed
 from geoseg.errors import ConfigError, LabelError, SceneError
+from geoseg.learner.items import item_of, refuse_ids
 from geoseg.learner.samples import Samples
 from geoseg.sampling.histogram import histograms_of
+from geoseg.sampling.thinned import Thinned, check_ids, share_of
 from geoseg.scene import Scene
-from geoseg.window import Size, Window
+from geoseg.window import Size
 
 MOST_ITEMS = 256
 """Items of a data set that are looked at; a larger one is thinned out evenly."""
 _ENOUGH = 64_000_000
-"""Pixels after which shares of classes do not change: larger scenes are thinned out evenly by rows, unless
-exact counts are asked for."""
-_ROWS = 256
+"""Pixels after which shares of classes do not change: larger scenes are thinned out evenly by blocks of
+rows, unless exact counts are asked for."""
+_IDS = 256
 
 Counts = NDArray[np.int64]
 """(scene or item, class) pixels that are valid and labelled."""
@@ -36,7 +38,7 @@ class Counted:
     counts: Counts
     """(scene or item, class) pixels that are valid and labelled."""
     valid: NDArray[np.int64]
-    """(scene or item,) valid pixels."""
+    """(scene or item,) valid pixels; of thinned out scenes those near the AOI."""
 
 
 def count_labels(
@@ -49,8 +51,8 @@ def count_labels(
 ) -> Counted:
     """Count the labelled pixels of scenes, or of a data set's items.
 
-    Of a data set at most 256 items are looked at. Scenes of more than 64 million pixels are thinned out, and
-    what is found stands for the rest.
+    Of a data set at most 256 items are looked at. Scenes of more than 64 million pixels together are
+    thinned out near their AOIs, and what is found stands for the rest; where nothing is found, all is read.
 
     Args:
         samples: Scenes with labels of these classes, or a data set.
@@ -67,7 +69,7 @@ def count_labels(
     scenes = listed(samples)
     total = sum(scene.grid.height * scene.grid.width for scene in scenes)
     if not exact and total > _ENOUGH:
-        return _thinned(scenes, classes, step=round(total / _ENOUGH) + 1)
+        return _thinned(scenes, classes)
     totals = np.stack([found.totals for found in histograms_of(scenes, size=size, cache=cache)])
     return Counted(totals[:, : len(classes)], totals[:, :-1].sum(axis=1))
 
@@ -101,25 +103,39 @@ def check_counts(samples: Samples, counted: Counted) -> None:
         )
 
 
-def _thinned(scenes: Sequence[Scene], classes: ClassMap, *, step: int) -> Counted:
-    counts, valid = np.zeros((len(scenes), len(classes)), np.int64), np.zeros(len(scenes), np.int64)
-    for number, scene in enumerate(scenes):
-        found = np.zeros(256, np.int64)
-        for window in _some_rows(scene, step):
-            sample = scene.read(window)
-            valid[number] += step * int(sample.image.valid.sum())
-            if sample.labels is not None:
-                ids = sample.labels[sample.image.valid]
-                found += step * np.bincount(ids, minlength=len(found))
-        _refuse_strange(f"scene {scene.id!r}: its labels hold", found, classes)
-        counts[number] = found[list(classes.ids)]
-    return Counted(counts, valid)
+def _thinned(scenes: Sequence[Scene], classes: ClassMap) -> Counted:
+    share = share_of(scenes, _ENOUGH)
+    parts = [Thinned.of(scene, share, seed=number) for number, scene in enumerate(scenes)]
+    for part in parts:
+        if not part.whole:
+            check_ids(part.scene)
+    found = [_looked(part, classes) for part in parts]
+    labelled = any(counts.any() for counts, _ in found)
+    for number, (_, valid) in enumerate(found):
+        # What is asked for may lie between the blocks: only a look at all pixels tells that it does not.
+        if not (labelled and valid):
+            found[number] = _of_whole(scenes[number], classes)
+    return Counted(
+        np.stack([counts for counts, _ in found]), np.array([valid for _, valid in found])
+    )
 
 
-def _some_rows(scene: Scene, step: int) -> Iterator[Window]:
-    """Windows of whole rows, evenly spread; at least the first."""
-    for row in range(0, scene.grid.height, _ROWS * step):
-        yield Window(row, 0, min(_ROWS, scene.grid.height - row), scene.grid.width)
+def _looked(part: Thinned, classes: ClassMap) -> tuple[Counts, int]:
+    """((class,) counts, valid pixels) that the blocks of a scene stand for."""
+    counts, valid = np.zeros(256, np.int64), 0
+    for window in part:
+        sample = part.scene.read(window)
+        valid += int(sample.image.valid.sum())
+        if sample.labels is not None:
+            counts += np.bincount(sample.labels[sample.image.valid], minlength=len(counts))
+    _refuse_strange(f"scene {part.scene.id!r}: its labels hold", counts, classes)
+    return counts[list(classes.ids)] * part.pixels // part.read, valid * part.pixels // part.read
+
+
+def _of_whole(scene: Scene, classes: ClassMap) -> tuple[Counts, int]:
+    """The same of all its pixels, also of those apart from the AOI."""
+    (histogram,) = histograms_of([scene], size=None, cache=None)
+    return histogram.totals[: len(classes)], int(histogram.totals[:-1].sum())
 
 
 def _of_items(data: Any, classes: ClassMap) -> Counted:
@@ -128,19 +144,23 @@ def _of_items(data: Any, classes: ClassMap) -> Counted:
     count = min(len(data), MOST_ITEMS)
     rows, valid = [], []
     for number in (n * len(data) // count for n in range(count)):
-        item = data[number]
-        kept = np.asarray(item["valid"])
-        found = np.bincount(np.asarray(item["mask"])[kept], minlength=256)
-        _refuse_strange(f"item {number} of the data set: its mask holds", found, classes)
-        rows.append(found[list(classes.ids)])
-        valid.append(int(kept.sum()))
+        item = item_of(data, number)
+        ids, where = item.mask.numpy(), f"item {number} of the data set: its mask holds"
+        # Where nothing is valid too: training looks up all of them.
+        known = {*classes.ids, classes.ignore_id}
+        refuse_ids(where, sorted(set(_present(ids)) - known), classes)
+        rows.append(np.bincount(ids[item.valid], minlength=_IDS)[list(classes.ids)])
+        valid.append(int(item.valid.sum()))
     return Counted(np.array(rows, np.int64), np.array(valid, np.int64))
 
 
+def _present(ids: NDArray[np.int64]) -> list[int]:
+    """Which numbers a mask holds."""
+    if ids.size and ids.min() >= 0 and ids.max() < _IDS:  # much faster than to sort them
+        return np.flatnonzero(np.bincount(ids.ravel(), minlength=_IDS)).tolist()
+    return np.unique(ids).tolist()
+
+
 def _refuse_strange(where: str, counts: NDArray[np.int64], classes: ClassMap) -> None:
-    strange = sorted(set(np.flatnonzero(counts).tolist()) - {*classes.ids, classes.ignore_id})
-    if strange:
-        raise LabelError(
-            f"{where} the ids {strange[:8]}, expected those of {list(classes.names)}: "
-            f"{list(classes.ids)}, or {classes.ignore_id} for ignored"
-        )
+    strange = set(np.flatnonzero(counts).tolist()) - {*classes.ids, classes.ignore_id}
+    refuse_ids(where, sorted(strange), classes)

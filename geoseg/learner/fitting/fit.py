@@ -19,6 +19,7 @@ from geoseg.learner.fitting.freeze import FreezeEncoder
 from geoseg.learner.fitting.history import History, Numbers
 from geoseg.learner.fitting.loggers import build_logger
 from geoseg.learner.fitting.ranks import errors_of_ranks, strategy_for
+from geoseg.learner.fitting.resume import check_resume
 from geoseg.learner.fitting.seeds import SeedEachBatch
 from geoseg.learner.fitting.selection import Selection
 from geoseg.learner.fitting.silence import silence
@@ -50,7 +51,12 @@ def train_module(
 
     Returns:
         The logged numbers of each epoch; those before the checkpoint too.
+
+    Raises:
+        ConfigError: The checkpoint is not of this module and these options.
     """
+    if resume is not None:
+        check_resume(resume, module, options)
     if folder is not None:
         Path(folder).mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="geoseg-") as scratch, silence(), own_randomness(options.seed):

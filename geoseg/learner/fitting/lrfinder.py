@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 from pytorch_lightning.utilities import move_data_to_device
+from torch.nn.utils import clip_grad_norm_
 
 from geoseg.errors import ConfigError
 from geoseg.learner.data import SegmentationData
 from geoseg.learner.fitting.fit import own_randomness
+from geoseg.learner.fitting.freeze import encoder_of
 from geoseg.learner.fitting.optimizers import build_optimizer
 from geoseg.learner.fitting.seeds import seed_of
 from geoseg.learner.module import SegmentationModule
+from geoseg.learner.training import Training
 
 _SMOOTH = 0.9
 """Share of the past in the running mean of the losses."""
@@ -47,21 +51,28 @@ def find_lr(
     least: float = 1e-6,
     most: float = 1.0,
     steps: int = 100,
+    training: Training | None = None,
 ) -> LrFinding:
     """Train a copy of a module with a rate that grows evenly in its logarithm.
 
     Source: Smith, Cyclical Learning Rates for Training Neural Networks, 2017. Where the loss is lowest the
     rate is already too high to go on with; a tenth of it is a usual choice.
 
+    Of a training `accumulate` and `clip` are kept to, and the encoder stays as it is where `freeze_epochs`
+    covers all epochs; where it covers some, all weights learn, as the rate must do for the epochs after
+    them. Arithmetic is in 32 bits on one device, whatever `precision` and `devices` say; `ema` changes no
+    step.
+
     Args:
         module: Stays as it is.
         data: What is trained on.
         least: The first rate.
         most: The last rate.
-        steps: How many batches are looked at, at most.
+        steps: How many steps are taken, at most, each of `accumulate` batches.
+        training: How the module will be trained; None: the defaults.
 
     Raises:
-        ConfigError: The numbers do not fit, or the loss falls at no rate.
+        ConfigError: The numbers do not fit, there is no encoder to freeze, or the loss falls at no rate.
     """
     if not 0 < least < most or steps < 2 * _LEAST:
         raise ConfigError(
@@ -71,31 +82,48 @@ def find_lr(
     rates = np.geomspace(least, most, steps)
     losses: list[float] = []
     with own_randomness(module.seed):
-        for loss in _losses(module, data, rates):
+        for loss in _losses(module, data, rates, training or Training()):
             losses.append(loss)
             if len(losses) > _LEAST and not loss < _RISEN * min(losses):
                 break
     return _finding(rates[: len(losses)], np.array(losses))
 
 
-def _losses(module: SegmentationModule, data: SegmentationData, rates: Any) -> Iterator[float]:
+def _losses(
+    module: SegmentationModule, data: SegmentationData, rates: Any, training: Training
+) -> Iterator[float]:
     """The running mean of the loss after each step."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     copy = deepcopy(module).to(device).train()
+    if training.freeze_epochs >= training.epochs:
+        encoder_of(copy).eval().requires_grad_(requires_grad=False)
     parameters = [p for p in copy.parameters() if p.requires_grad]
     optimizer = build_optimizer(
         module.optimizer_name, parameters, lr=rates[0], weight_decay=module.weight_decay
     )
-    mean, batches = 0.0, batches_of(data)
+    mean, batches = 0.0, enumerate(batches_of(data), start=1)
     for step, rate in enumerate(rates.tolist(), start=1):
         optimizer.param_groups[0]["lr"] = rate
-        batch = move_data_to_device(next(batches), device)
-        loss = copy.loss_of(batch, seed=seed_of(module.seed, step))
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = _gradients(copy, islice(batches, training.accumulate), parts=training.accumulate)
+        if training.clip is not None:
+            clip_grad_norm_(parameters, training.clip)
         optimizer.step()
-        mean = _SMOOTH * mean + (1 - _SMOOTH) * float(loss.detach())
+        mean = _SMOOTH * mean + (1 - _SMOOTH) * loss
         yield mean / (1 - _SMOOTH**step)
+
+
+def _gradients(
+    module: SegmentationModule, batches: Iterable[tuple[int, Any]], *, parts: int
+) -> float:
+    """Add up the gradients of so many numbered batches; their mean loss."""
+    total = 0.0
+    for number, batch in batches:
+        moved = move_data_to_device(batch, module.device)
+        loss = module.loss_of(moved, seed=seed_of(module.seed, number)) / parts
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += float(loss.detach())
+    return total
 
 
 def batches_of(data: SegmentationData) -> Iterator[Any]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pytorch_lightning as pl
 from torch import nn, optim
 from torch.optim import lr_scheduler
 
+from geoseg.errors import ConfigError
 from geoseg.learner.choices import chosen
 
 MONITORED = "valid_mean_iou"
 """The number that tells which epoch is better: higher is."""
 
+_LEAST = 2
+"""Steps that a schedule goes over at least, also where the training has fewer."""
 _PATIENCE = 2
 """Epochs that "plateau" bears without a better number; after one more the rate falls."""
 
@@ -48,7 +52,7 @@ def build_schedule(
     kind = chosen("schedule", name, SCHEDULES)
     if kind is lr_scheduler.OneCycleLR:
         return {
-            "scheduler": lr_scheduler.OneCycleLR(optimizer, lr, max(steps, 2)),
+            "scheduler": lr_scheduler.OneCycleLR(optimizer, lr, max(steps, _LEAST)),
             "interval": "step",
         }
     if kind is lr_scheduler.CosineAnnealingLR:
@@ -58,6 +62,29 @@ def build_schedule(
         plateau = lr_scheduler.ReduceLROnPlateau(optimizer, "max", factor=0.1, patience=_PATIENCE)
         return {"scheduler": plateau, "interval": "epoch", "monitor": MONITORED}
     return None
+
+
+def check_steps(trainer: pl.Trainer) -> None:
+    """See that a schedule which goes over all steps was made for those of this training.
+
+    Raises:
+        ConfigError: A checkpoint brought one of another number of steps.
+    """
+    steps = int(trainer.estimated_stepping_batches)
+    for config in trainer.lr_scheduler_configs:
+        planned = planned_steps(config.scheduler.state_dict())
+        if planned is not None and planned != steps and planned > _LEAST:
+            raise ConfigError(
+                f"the checkpoint's schedule goes over {planned} steps, but this training has {steps}; keep "
+                "epochs, length, batch_size, accumulate and devices as they were to go on with it, or "
+                "begin anew from its weights"
+            )
+
+
+def planned_steps(schedule: Mapping[str, Any]) -> int | None:
+    """The steps that a schedule's state goes over; None where it has no end."""
+    planned = schedule.get("total_steps", schedule.get("T_max"))
+    return None if planned is None else int(planned)
 
 
 OPTIMIZERS: dict[str, Any] = {"adamw": optim.AdamW, "sgd": optim.SGD}

@@ -9,6 +9,7 @@ import torch
 from geoseg.errors import ConfigError, GeosegError
 from geoseg.learner.fitting.freeze import encoder_of
 from geoseg.learner.fitting.loggers import check_logger
+from geoseg.learner.fitting.resume import read_checkpoint
 from geoseg.learner.module import SegmentationModule
 from geoseg.learner.training import Training
 from geoseg.window import pair
@@ -27,7 +28,7 @@ def check_options(
 
     Raises:
         ConfigError: An option needs validation, a package, a folder or devices that are not there, or
-            there is no such checkpoint.
+            there is no such checkpoint, or it is none.
     """
     wanted = {
         'select "best"': options.select == "best",
@@ -45,6 +46,8 @@ def check_options(
         raise ConfigError(
             f"{resume}: there is no such checkpoint to go on from; name the last.ckpt of a fit"
         )
+    if resume is not None:
+        read_checkpoint(resume)  # raises where it is none
     if torch.cuda.is_available() and torch.cuda.device_count() < options.devices:
         raise ConfigError(
             f"devices is {options.devices}, but this machine has {torch.cuda.device_count()} GPUs; use "

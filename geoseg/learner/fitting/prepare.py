@@ -85,7 +85,11 @@ def prepare(
     check_counts(train, counted)
     data = data_of(training, train, valid)
     data.train_dataloader()  # raises where scenes do not fit each other, or no window keeps the rules
+    if training.devices > 1:
+        data.check_ranks(training.devices)
     facts, statistics = _look_at(train)
+    if isinstance(valid, Dataset):
+        count_labels(valid, classes)  # raises where its items are none
     if facts is not None and valid is not None and not isinstance(valid, Dataset):
         check_labels(valid, classes)
         for scene in valid:

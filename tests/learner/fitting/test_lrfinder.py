@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
+import numpy as np
 import pytest
 import torch
 
 from geoseg.errors import ConfigError
+from geoseg.learner.fitting import lrfinder
+from geoseg.learner.fitting.prepare import prepare
 from geoseg.learner.learner import Learner
-from tests.learner.fitting.trainings import CLASSES, Plain, blobs, same, seeded, tiny
+from tests.learner.fitting.trainings import CLASSES, Dropping, Plain, blobs, same, seeded, tiny
+
+RATES = np.geomspace(1e-4, 1e-2, 5)
 
 
 def test_the_rate_is_where_the_loss_falls_and_nothing_changes():
@@ -47,3 +54,63 @@ class Deaf(Plain):
 def test_a_loss_that_falls_at_no_rate_is_told():
     with pytest.raises(ConfigError, match="falls at no learning rate"):
         Learner(CLASSES, tiny(), model=Deaf()).find_lr([blobs(0)], steps=20)
+
+
+def test_gradients_are_added_up_and_clipped_as_in_the_training(monkeypatch):
+    norms, sizes = [], []
+    clip = torch.nn.utils.clip_grad_norm_
+
+    def seen(parameters, most):
+        parameters = list(parameters)
+        clip(parameters, most)
+        norms.append(float(torch.stack([p.grad.norm() for p in parameters]).norm()))
+
+    class Counting(Plain):
+        def forward(self, image):
+            sizes.append(len(image))
+            return super().forward(image)
+
+    monkeypatch.setattr(lrfinder, "clip_grad_norm_", seen)
+    learner = Learner(CLASSES, tiny(accumulate=3, clip=1e-3), model=seeded(Counting))
+    ready = prepare(CLASSES, learner.training, [blobs(0)], model=seeded(Counting))
+    sizes.clear()
+    steps = len(list(lrfinder._losses(ready.module, ready.data, RATES, learner.training)))
+    assert steps == len(RATES) == len(norms)
+    assert len(sizes) == 3 * len(RATES)
+    assert max(norms) <= 1e-3 * (1 + 1e-4)
+
+
+def test_three_small_batches_make_the_step_of_a_large_one():
+    """No window is empty, so that the mean of the three mean losses is that of all."""
+    found = []
+    for batch_size, accumulate in ((4, 3), (12, 1)):
+        options = tiny(batch_size=batch_size, accumulate=accumulate, augmentation="none")
+        scene = blobs(0)
+        whole = scene.image.model_copy(update={"valid": None})
+        scene = scene.model_copy(update={"image": whole})
+        ready = prepare(CLASSES, options, [scene], model=seeded(Plain))
+        found.append(list(lrfinder._losses(ready.module, ready.data, RATES, options)))
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("freeze_epochs", "frozen"), [(0, False), (2, False), (4, True), (9, True)]
+)
+def test_an_encoder_that_never_learns_is_still(monkeypatch, freeze_epochs, frozen):
+    copies = []
+    monkeypatch.setattr(
+        lrfinder, "deepcopy", lambda module: copies.append(deepcopy(module)) or copies[-1]
+    )
+    options = tiny(freeze_epochs=freeze_epochs)
+    ready = prepare(CLASSES, options, [blobs(0)], model=seeded(Dropping))
+    list(lrfinder._losses(ready.module, ready.data, RATES, options))
+    before, after = ready.module.network, copies[0].network
+    assert same(before.encoder.state_dict(), after.encoder.state_dict()) == frozen
+    assert not same(before.head.state_dict(), after.head.state_dict())
+
+
+def test_a_network_without_an_encoder_cannot_freeze_it():
+    options = tiny(freeze_epochs=4)
+    ready = prepare(CLASSES, tiny(), [blobs(0)], model=torch.nn.Conv2d(2, 2, 1))
+    with pytest.raises(ConfigError, match="has no encoder to freeze"):
+        lrfinder.find_lr(ready.module, ready.data, training=options)

