@@ -38,7 +38,7 @@ from geoseg.sampling.thinned import Thinned, check_ids, share_of
 from geoseg.scene import Scene
 from geoseg.scenes import SceneList
 from geoseg.spec import Spec, Uri, as_path
-from geoseg.window import Window, pair
+from geoseg.window import pair
 from geoseg.yamlfile import INCLUDE, read_whole, with_changes
 
 if TYPE_CHECKING:

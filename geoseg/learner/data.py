@@ -216,8 +216,8 @@ def _ranks() -> int:
 def _enough(what: str, windows: int, ranks: int) -> None:
     if ranks > 1 and windows < ranks:
         raise ConfigError(
-            f"there are {windows} windows for {what}, but {ranks} devices, each of which needs one; use "
-            f"at most {max(windows, 1)} devices, or {_MORE[what]}"
+            f"there are fewer windows for {what} ({windows}) than devices ({ranks}), each of which needs "
+            f"one; use fewer devices, or {_MORE[what]}"
         )
 
 

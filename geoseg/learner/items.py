@@ -110,5 +110,6 @@ def refuse_ids(where: str, ids: list[int], classes: ClassMap) -> None:
     raise LabelError(
         f"{where} the ids {ids[:8]}, expected those of {list(classes.names)}: "
         f"{list(classes.ids)}, or {classes.ignore_id} for ignored"
-        + ("; ids are 0..255" if ids[0] < 0 or ids[-1] >= _IDS else "")
+        + (f"; write what is not labelled as {classes.ignore_id}" if ids[0] < 0 else "")
+        + ("; ids go up to 255" if ids[-1] >= _IDS else "")
     )

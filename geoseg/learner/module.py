@@ -55,6 +55,8 @@ class SegmentationModule(TrainedOnScenes):
     """(256,) the channel of each class id; 255 of `ignore_id`, -1 of all others."""
     confusion: Tensor
     """(class, class) pixels of the running validation; rows are the truth."""
+    _steps: int | None = None
+    """Of the training for which a schedule was made here."""
 
     def __init__(
         self,
@@ -261,7 +263,8 @@ class SegmentationModule(TrainedOnScenes):
             ConfigError: Class weights go by a rule, and there is no SegmentationData to look at; or a
                 checkpoint's schedule was made for another number of steps.
         """
-        check_steps(self.trainer)
+        if self._steps is not None:
+            check_steps(self.trainer, self._steps)
         if self.unweighed is not None:
             raise ConfigError(
                 f"class_weights {self.unweighed!r} looks at the labels of a SegmentationData, but the "
@@ -325,7 +328,8 @@ class SegmentationModule(TrainedOnScenes):
         ids = ids_of(mask)
         target = looked_up(self.channel_of, ids, strange=_UNKNOWN)
         if (target == _UNKNOWN).any():
-            refuse_ids("a mask holds", ids[target == _UNKNOWN].unique().tolist(), self.classes)
+            strange = sorted(set(ids[target == _UNKNOWN].tolist()))
+            refuse_ids("a mask holds", strange, self.classes)
         return target
 
     def _log_mean(self, name: str, value: Tensor, count: int) -> None:
@@ -354,6 +358,7 @@ class SegmentationModule(TrainedOnScenes):
         )
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = build_schedule(self.schedule, optimizer, lr=self.lr, steps=steps)
+        self._steps = steps
         return optimizer if schedule is None else {"optimizer": optimizer, "lr_scheduler": schedule}
 
 

@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from geoseg.datasets import LocalSampler, RandomWindowGeoDataset
+from geoseg.errors import ConfigError
 from geoseg.learner import SegmentationData
 from tests.learner.test_learner import made_scene
 
@@ -24,6 +26,42 @@ def test_workers_get_stretches_of_their_own_in_block_order_only():
         assert sorted(numbers) == list(range(16))
         second_batch = [4, 5, 6, 7] if order == "uniform" else [8, 9, 10, 11]
         assert numbers[4:8] == second_batch
+
+
+class Items(torch.utils.data.Dataset):
+    def __init__(self, count):
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+
+def test_fewer_windows_than_processes_are_refused_where_one_would_wait_for_ever(monkeypatch):
+    scene = made_scene()
+    few = SegmentationData([scene], [scene], size=64, length=2)
+    windows = len(few.val_dataloader().dataset)
+    few.check_ranks(1)
+    few.check_ranks(min(windows, 2))
+    with pytest.raises(ConfigError, match=r"windows for training \(2\) than devices \(3\)"):
+        few.check_ranks(3)
+    wide = SegmentationData([scene], [scene], size=64, length=99)
+    with pytest.raises(ConfigError, match=rf"for validation \({windows}\) than devices \(.*`size`"):
+        wide.check_ranks(windows + 1)
+    for train, valid, what in (
+        (Items(1), Items(9), "training"),
+        (Items(9), Items(1), "validation"),
+    ):
+        own = SegmentationData(train, valid)
+        with pytest.raises(ConfigError, match=rf"for {what} \(1\) than devices \(2\)"):
+            own.check_ranks(2)
+        # In a Lightning script only the processes know how many they are.
+        with monkeypatch.context() as patched:
+            patched.setattr("torch.distributed.is_initialized", lambda: True)
+            patched.setattr("torch.distributed.get_world_size", lambda *_: 2)
+            patched.setattr("torch.distributed.get_rank", lambda *_: 0)
+            loader = own.train_dataloader if what == "training" else own.val_dataloader
+            with pytest.raises(ConfigError, match=rf"for {what} \(1\) than devices \(2\)"):
+                loader()
 
 
 _TWO_RANKS = """

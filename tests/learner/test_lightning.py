@@ -322,6 +322,6 @@ def test_a_learner_tells_of_a_module_how_it_was_trained(network):
     told = Learner.of(plain, training=given).training
     assert (told.augmentation, told.class_weights, told.loss) == (
         "none",
-        "balanced",
+        "median",
         "cross_entropy",
     )

@@ -176,3 +176,82 @@ def test_lightning_can_load_its_own_checkpoint(tmp_path):
     image = torch.rand(1, 1, 16, 16)
     with torch.no_grad():
         assert torch.equal(again.eval()(image), module.eval()(image))
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int16, torch.uint16, torch.int32])
+def test_masks_of_any_integers_give_the_loss_and_the_confusion_of_int64(dtype):
+    module = SegmentationModule(
+        ["a", "b"], 1, model=torch.nn.Conv2d(1, 2, 1), augmentation="d4+light"
+    )
+    mask = torch.rand(2, 8, 8) < 0.4
+    batch = {
+        "image": torch.rand(2, 1, 8, 8),
+        "mask": mask.long(),
+        "valid": torch.rand(2, 8, 8) > 0.3,
+    }
+    other = {**batch, "mask": mask.to(dtype), "valid": batch["valid"].to(torch.uint8)}
+    assert torch.equal(module.loss_of(other, seed=1), module.loss_of(batch, seed=1))
+    logits = module(batch["image"], batch["valid"])
+    assert torch.equal(module(batch["image"], other["valid"]), logits)
+    found = module.confusion_of(logits, other)
+    assert torch.equal(found, module.confusion_of(logits, batch))
+    assert int(found.sum()) == int(batch["valid"].sum())
+
+
+@pytest.mark.parametrize("wrong", [-1, -100, 256, 300])
+def test_ids_outside_a_byte_are_told_and_never_taken_as_ignored(wrong):
+    module = small_module()
+    batch = {
+        "image": torch.rand(1, 1, 8, 8),
+        "mask": torch.full((1, 8, 8), 4),
+        "valid": torch.ones(1, 8, 8, dtype=torch.bool),
+    }
+    batch["mask"][0, 2, 3] = wrong
+    with pytest.raises(LabelError, match=rf"ids \[{wrong}\], expected those of"):
+        module.loss_of(batch, seed=0)
+    with pytest.raises(LabelError, match=rf"ids \[{wrong}\], expected those of"):
+        module.kept(batch)
+
+
+def test_floats_as_ids_and_numbers_as_valid_are_told():
+    module = small_module()
+    image, mask = torch.rand(1, 1, 8, 8), torch.full((1, 8, 8), 4)
+    with pytest.raises(LabelError, match=r"torch\.float32, expected class ids as integers"):
+        module.loss_of({"image": image, "mask": mask.float(), "valid": mask > 0}, seed=0)
+    with pytest.raises(
+        ConfigError, match=r"`valid` is torch\.int64 with other numbers than 0 and 1"
+    ):
+        module.loss_of({"image": image, "mask": mask, "valid": mask}, seed=0)
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_deviation_that_cannot_be_divided_by_is_refused(wrong):
+    with pytest.raises(ConfigError, match=r"std is .*above 0"):
+        SegmentationModule(["x", "y"], 3, std=[wrong, 1, 1])
+
+
+def test_a_mean_that_is_no_number_is_refused():
+    with pytest.raises(ConfigError, match=r"mean is .*finite"):
+        SegmentationModule(["x", "y"], 2, mean=[float("nan"), 1])
+    negative = SegmentationModule(["x", "y"], 2, model=torch.nn.Conv2d(2, 2, 1), mean=[-1, 0])
+    assert negative.mean.flatten().tolist() == [-1, 0]
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:.*many workers.*")
+def test_scenes_whose_labels_name_no_classes_are_validated_before_any_training():
+    bare = [
+        s.model_copy(update={"labels": s.labels.model_copy(update={"classes": None})})
+        for s in (scene(0), scene(1))
+    ]
+    with pytest.raises(LabelError, match="these RasterLabels have no class map") as caught:
+        _ = bare[0].labels.class_map
+    assert "array(" not in str(caught.value)
+    module = small_module(mean=[0.4], std=[0.2])
+    found = [
+        quiet_trainer().validate(module, SegmentationData(*given, size=16), verbose=False)
+        for given in (([bare[0]], [bare[1]]), ([scene(0)], [scene(1)]))
+    ]
+    assert found[0] == found[1]
+    other = SegmentationModule(["a", "b"], 1, model=torch.nn.Conv2d(1, 2, 1))
+    with pytest.raises(ConfigError, match="one class map"):
+        quiet_trainer().validate(other, SegmentationData([scene(0)], [scene(1)], size=16))

@@ -157,8 +157,8 @@ def _of_items(data: Any, classes: ClassMap) -> Counted:
 def _present(ids: NDArray[np.int64]) -> list[int]:
     """Which numbers a mask holds."""
     if ids.size and ids.min() >= 0 and ids.max() < _IDS:  # much faster than to sort them
-        return np.flatnonzero(np.bincount(ids.ravel(), minlength=_IDS)).tolist()
-    return np.unique(ids).tolist()
+        return list(map(int, np.flatnonzero(np.bincount(ids.ravel(), minlength=_IDS))))
+    return list(map(int, np.unique(ids)))
 
 
 def _refuse_strange(where: str, counts: NDArray[np.int64], classes: ClassMap) -> None:

@@ -64,16 +64,19 @@ def build_schedule(
     return None
 
 
-def check_steps(trainer: pl.Trainer) -> None:
+def check_steps(trainer: pl.Trainer, steps: int) -> None:
     """See that a schedule which goes over all steps was made for those of this training.
+
+    Args:
+        trainer: Has the schedule, as a checkpoint brought it.
+        steps: Of this training.
 
     Raises:
         ConfigError: A checkpoint brought one of another number of steps.
     """
-    steps = int(trainer.estimated_stepping_batches)
     for config in trainer.lr_scheduler_configs:
         planned = planned_steps(config.scheduler.state_dict())
-        if planned is not None and planned != steps and planned > _LEAST:
+        if planned is not None and not goes_over(planned, steps):
             raise ConfigError(
                 f"the checkpoint's schedule goes over {planned} steps, but this training has {steps}; keep "
                 "epochs, length, batch_size, accumulate and devices as they were to go on with it, or "
@@ -85,6 +88,11 @@ def planned_steps(schedule: Mapping[str, Any]) -> int | None:
     """The steps that a schedule's state goes over; None where it has no end."""
     planned = schedule.get("total_steps", schedule.get("T_max"))
     return None if planned is None else int(planned)
+
+
+def goes_over(planned: int, steps: int) -> bool:
+    """Whether a schedule of so many steps is that of a training of so many."""
+    return planned in (steps, max(steps, _LEAST))
 
 
 OPTIMIZERS: dict[str, Any] = {"adamw": optim.AdamW, "sgd": optim.SGD}

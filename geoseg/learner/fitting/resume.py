@@ -10,7 +10,7 @@ import torch
 
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError
-from geoseg.learner.fitting.optimizers import planned_steps
+from geoseg.learner.fitting.optimizers import goes_over, planned_steps
 from geoseg.learner.module import SegmentationModule
 from geoseg.learner.training import Training
 
@@ -109,10 +109,10 @@ def _same_end(path: str, found: Mapping[str, Any], options: Training) -> None:
         planned = planned_steps(schedule)
         if planned is None or steps % done or not steps:
             continue
-        epochs = planned // (steps // done)
-        if planned > 2 and epochs != options.epochs:  # the least that a schedule goes over
+        each = steps // done
+        if not goes_over(planned, each * options.epochs):
             raise ConfigError(
-                f"{path}: its schedule {options.schedule!r} goes over {epochs} epochs, but epochs is "
+                f"{path}: its schedule {options.schedule!r} goes over {planned // each} epochs, but epochs is "
                 f"{options.epochs}; keep `epochs` as it was: resume continues an interrupted training; for "
                 "more of them begin anew from the weights, Learner(model=learner.module.network)"
             )

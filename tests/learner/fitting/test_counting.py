@@ -65,7 +65,9 @@ def test_small_and_large_scenes_each_stand_for_themselves(monkeypatch):
     monkeypatch.setattr(counting, "_ENOUGH", 40_000)
     ids = [random_ids(0, 3000, 50, 0.2), random_ids(1, 31, 33, 0.9)]
     valid = [np.random.default_rng(n).random(i.shape) < 0.8 for n, i in enumerate(ids)]
-    scenes = [scene_of(i, valid=v, name=f"s{n}") for n, (i, v) in enumerate(zip(ids, valid))]
+    scenes = [
+        scene_of(i, valid=v, name=f"s{n}") for n, (i, v) in enumerate(zip(ids, valid, strict=True))
+    ]
     counted = count_labels(scenes, CLASSES)
     for number in (0, 1):
         size = ids[number].size

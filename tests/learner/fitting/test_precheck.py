@@ -53,6 +53,12 @@ class Masks(Dataset):
         ([blobs(1), blobs(0, valid=False)], {}, SceneError, "'s0': no pixel of the image is valid"),
         ([blobs(0), blobs(1, bands=3)], {}, GeosegError, "bands"),
         (Masks(7), {}, LabelError, r"item 0 of the data set: its mask holds the ids \[7\]"),
+        (Masks(-1), {}, LabelError, r"item 0 .* ids \[-1\], .* not labelled as 255"),
+        (Masks(-100, valid=False), {}, LabelError, r"item 0 .* ids \[-100\]"),
+        (Masks(300), {}, LabelError, r"item 0 .* ids \[300\], .* ids go up to 255"),
+        (Masks(3.0), {}, LabelError, r"item 0 .* torch\.float32, expected class ids"),
+        (Masks(3, valid=7), {}, ConfigError, "item 0 .* other numbers than 0 and 1"),
+        ([blobs(0)], {"devices": 99}, ConfigError, r"training \(12\) than devices \(99\)"),
         (Masks(255), {}, LabelError, "none of the 3 items"),
         (Masks(3, valid=False), {}, LabelError, "none of the 3 items"),
         (Masks(3, length=0), {}, ConfigError, "empty"),
@@ -79,6 +85,16 @@ def test_what_cannot_be_trained_on_is_told_before_the_first_epoch(train, options
 def test_a_network_that_does_not_fit_the_scenes_is_told(network, text):
     with pytest.raises(ConfigError, match=text):
         Learner(CLASSES, tiny(), model=network).fit([blobs(0)])
+
+
+def test_items_to_validate_on_are_looked_at_too():
+    with pytest.raises(LabelError, match=r"item 0 of the data set: its mask holds the ids \[-1\]"):
+        Learner(CLASSES, tiny()).fit([blobs(0)], Masks(-1))
+
+
+def test_fewer_windows_to_validate_on_than_devices_are_told():
+    with pytest.raises(ConfigError, match=r"validation \(1\) than devices \(2\)"):
+        Learner(CLASSES, tiny(devices=2, size=(49, 67))).fit([blobs(0)], [blobs(1)])
 
 
 def test_a_checkpoint_that_is_not_there_is_told():
