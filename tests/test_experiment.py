@@ -247,6 +247,7 @@ def test_a_run_leaves_model_maps_scores_and_numbers(folder):
     assert (again.to_array() == predicted).all()
 
 
+@pytest.mark.slow
 def test_the_same_experiment_gives_the_same_files(folder):
     written = []
     for _ in range(2):  # into the same folder: a second run replaces the first

@@ -33,6 +33,7 @@ FILES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_demo_leaves_its_files_and_the_same_numbers_again(geoseg, short, tmp_path):
     results = []
     for name in ("one", "two", "two"):
@@ -46,6 +47,7 @@ def test_the_demo_leaves_its_files_and_the_same_numbers_again(geoseg, short, tmp
     assert results[0] == results[1] == results[2]
 
 
+@pytest.mark.slow
 def test_the_experiment_it_leaves_can_be_run_again(geoseg, short, tmp_path):
     geoseg("demo", tmp_path / "out")
     experiment = Experiment.from_yaml(tmp_path / "out" / "experiment.yaml")

@@ -56,6 +56,7 @@ def test_info_tells_the_scenes_and_the_merged_options(geoseg, folder):
     assert found["output"] == str(folder / "out")
 
 
+@pytest.mark.slow
 def test_a_run_can_be_done_again_from_its_record(geoseg, folder):
     first = geoseg("train", folder / "exp.yaml", "--set", "training.epochs=1", "--set", "output=o1")
     assert (first.code, first.err) == (0, "")

@@ -94,6 +94,7 @@ def trained(trainer):
     return {"train_loss", "valid_mean_iou"} <= set(trainer.callback_metrics)
 
 
+@pytest.mark.slow
 def test_lightning_cli_trains_on_scenes_that_are_plain_values_in_yaml(files):
     model = {"classes": ["dark", "bright"], "in_channels": 3, "model": "unet", **SMALL}
     data = {
@@ -118,6 +119,7 @@ def test_lightning_cli_trains_on_scenes_that_are_plain_values_in_yaml(files):
     assert again.model.lr == 0.02
 
 
+@pytest.mark.slow
 def test_lightning_cli_takes_data_sets_and_networks_by_class_path(files):
     options = {"folder": str(files), "classes": ["dark", "bright"], "size": 16}
     by_path = {"class_path": "geoseg.datasets.folder.ImageFolderDataset"}

@@ -285,6 +285,7 @@ def test_an_unknown_noun_is_told():
         schema_text("scenes")
 
 
+@pytest.mark.slow
 def test_the_schema_in_the_package_is_that_of_the_code():
     # In a process of its own: here other tests may have defined kinds.
     code = "from geoseg.cli.main import app; app()"
