@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 
 import geoseg.learner.prediction.perform as module
@@ -15,6 +16,7 @@ from geoseg.errors import ConfigError, LabelError, SceneError, StoreError
 from geoseg.labels.base import LabelStore
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.labels.sources import RasterLabels
+from geoseg.learner import Learner, Training
 from geoseg.learner.predict import predict
 from geoseg.scene import Scene
 from geoseg.sources.array import ArraySource
@@ -250,3 +252,21 @@ def test_a_finished_map_is_predicted_anew_and_resume_says_so(tmp_path):
     with pytest.warns(UserWarning, match=r"map\.tif: is there already .* nothing to resume"):
         run(source, tmp_path / "map.tif", resume=True)
     assert (tmp_path / "map.tif").read_bytes() == before
+
+
+@pytest.mark.parametrize("size", [(96, 96), (70, 200), (1400, 130)])
+def test_windows_may_be_larger_than_those_of_the_training_and_than_the_scene(image, size):
+    rng = np.random.default_rng(5)
+    network = torch.nn.Conv2d(2, 3, 1)
+    weight, bias = rng.normal(0, 3, (3, 2)), rng.normal(0, 1, 3)
+    network.weight.data[:] = torch.from_numpy(weight)[..., None, None].float()
+    network.bias.data[:] = torch.from_numpy(bias).float()
+    made = Learner(CLASSES, Training(size=32, batch_size=3), model=network)
+    found = made.predict(Scene.of(image), size=size)
+    with rasterio.open(image) as file:
+        data, valid = file.read() / 255, file.dataset_mask() > 0
+    logits = np.tensordot(weight, data, 1) + bias[:, None, None]
+    expected = np.exp(logits) / np.exp(logits).sum(axis=0)
+    scores = found.scores(found.grid.whole)
+    np.testing.assert_allclose(scores[:, valid], expected[:, valid], atol=1e-5)
+    np.testing.assert_array_equal(found.to_array() == 255, ~valid)

@@ -18,7 +18,7 @@ from geoseg.labels.sources import RasterLabels
 from geoseg.learner.training import Prediction
 from geoseg.scene import Scene
 from geoseg.sources.array import ArraySource
-from tests.learner.prediction.runs import CLASSES, learner, names, write_scene
+from tests.learner.prediction.runs import CLASSES, Stop, learner, names, stop_after, write_scene
 
 MEASURES = {"boundary_px": 2, "object_iou": 0.5, "bootstrap": 20, "block_px": 64}
 
@@ -108,3 +108,22 @@ def test_scenes_without_labels_or_of_one_name_are_refused(scene):
         learner().evaluate([Scene.of(scene.image.uri)])
     with pytest.raises(SceneError, match="two scenes are called 'tall'"):
         learner().evaluate([scene, scene])
+
+
+def test_a_resumed_run_shows_all_rows_those_of_the_earlier_run_too(scene, tmp_path, monkeypatch):
+    store, rows = GeoTIFFLabelStore(uri=str(tmp_path / "map.tif")), []
+    found = np.full(scene.grid.shape, 7, np.uint8)
+
+    def seen(window, ids):
+        rows.extend(range(window.row, window.row_stop))
+        found[window.slices] = ids
+
+    with monkeypatch.context() as patch:
+        stop_after(patch, 6)
+        with pytest.raises(Stop):
+            learner().predict(scene, store, stride=48)
+    assert names(tmp_path) == [".map.tif.resume"]
+    learner().predict(scene, store, stride=48, resume=True, seen=seen)
+    assert rows == list(range(scene.grid.height))
+    with rasterio.open(store.uri) as file:
+        np.testing.assert_array_equal(found, file.read(1))
