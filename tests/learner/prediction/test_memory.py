@@ -87,3 +87,50 @@ def test_a_scene_three_times_as_tall_needs_the_same_memory(tmp_path, work):
     assert high < low * 1.15
     # The base is large: what comes on top of it must not hide a map or an image of 8,000 more rows.
     assert high - low < 25, (before, low, high)
+
+
+_WIDE = """
+import sys
+import torch
+from geoseg.classes import ClassMap
+from geoseg.labels.geotiff import GeoTIFFLabelStore
+from geoseg.learner.predict import predict
+from geoseg.scene import Scene
+
+def megabytes(line):
+    with open("/proc/self/status") as status:
+        return next(int(x.split()[1]) for x in status if x.startswith(line)) / 1024
+
+def model(image, valid):
+    level = image.float() / 1024
+    return torch.cat([level, 1 - level.sum(dim=1, keepdim=True)], dim=1)
+
+image, small, out, bound = sys.argv[1:]
+torch.set_num_threads(1)
+options = {"size": 256, "batch_size": 8, "store": GeoTIFFLabelStore(uri=out, cog=False)}
+classes = ClassMap.of("a", "b", "c", "d")
+predict(model, Scene.of(small), classes, **options)
+with open("/proc/self/clear_refs", "w") as refs:
+    refs.write("5")
+before = megabytes("VmRSS")
+predict(model, Scene.of(image), classes, max_memory=int(bound) or None, **options)
+print(megabytes("VmHWM") - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="asks Linux for the peak")
+def test_a_bound_of_memory_holds_for_a_wide_scene(tmp_path):
+    image = write_noise(tmp_path / "wide.tif", 700, 40_000)
+    small = write_noise(tmp_path / "small.tif", 600, 700)
+    grown = {}
+    for bound in (0, 80_000_000):
+        done = subprocess.run(
+            [sys.executable, "-c", _WIDE, image, small, str(tmp_path / "map.tif"), str(bound)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        grown[bound] = float(done.stdout)
+    # Unbounded it takes 300 MB and more: the bound, and what is not bounded beside it.
+    assert grown[0] > 300, grown
+    assert grown[80_000_000] < 80 + 60, grown
