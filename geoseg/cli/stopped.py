@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+_SOON = 0.01
+"""Seconds after which a signal comes again that got lost."""
 
 
 class Stopped(BaseException):
@@ -39,9 +44,15 @@ def signals_raised() -> Iterator[None]:
         if os.getpid() != process:
             raise KeyboardInterrupt  # torch lets its workers end by this without a word
         # What breaks in threads and destructors from here on is because of the stop.
-        sys.unraisablehook = _nothing
+        sys.unraisablehook = lost
         threading.excepthook = _nothing
         raise Stopped(number)
+
+    def lost(unraisable: Any) -> None:
+        # Python drops what is raised within a destructor or a callback, which torch runs many of per batch.
+        if isinstance(stopped := unraisable.exc_value, Stopped):
+            signal.signal(stopped.number, stop)
+            _thread.start_new_thread(_again, (stopped.number,))
 
     def tell(*error: Any) -> None:
         if os.getpid() == process:  # a worker that loses its parent has nothing to add
@@ -63,6 +74,12 @@ def _stopping() -> list[signal.Signals]:
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
     return numbers
+
+
+def _again(number: int) -> None:
+    """Let a signal come once more, when what dropped it the first time is over."""
+    time.sleep(_SOON)
+    _thread.interrupt_main(signal.Signals(number))
 
 
 def _nothing(_: Any) -> None:

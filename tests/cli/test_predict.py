@@ -181,6 +181,17 @@ def test_a_refusal_leaves_the_map_of_before(geoseg, files, bad_images, out):
     assert len(list(out.iterdir())) == 1
 
 
+def _started(arguments):
+    """The command in a process of its own."""
+    code = "from geoseg.cli.main import run; run()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -189,14 +200,8 @@ def test_a_prediction_that_is_stopped_leaves_nothing_but_its_finished_rows(
 ):
     data = np.full((3, 4000, 4000), 9, "uint8")
     big = write_raster("big.tif", data, descriptions=NAMES, compress="deflate")
-    code = "from geoseg.cli.main import run; run()"
     arguments = ["predict", files.bundle, big, out / "map.tif", "--workers", workers, "--stride", 4]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    process = _started(arguments)
     try:
         for _ in range(600):
             if process.poll() is not None or any(out.iterdir()):
@@ -208,6 +213,7 @@ def test_a_prediction_that_is_stopped_leaves_nothing_but_its_finished_rows(
         _, told = process.communicate(timeout=60)
     finally:
         process.kill()
+        process.communicate()  # ends it and closes its pipe
     assert process.returncode == 1
     if "finished bands" in told:  # a fast machine
         assert [path.name for path in out.iterdir()] == [".map.tif.resume"]
@@ -307,14 +313,8 @@ def test_while_a_map_is_written_another_run_is_refused_in_a_line(geoseg, files, 
 @pytest.mark.slow
 def test_a_stopped_prediction_keeps_its_rows_and_says_how_to_go_on(geoseg, files, tall, out):
     assert geoseg("predict", files.bundle, tall, out / "ref.tif", "--stride", 2).code == 0
-    code = "from geoseg.cli.main import run; run()"
     arguments = ["predict", files.bundle, tall, out / "map.tif", "--stride", 2]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    process = _started(arguments)
     kept = out / ".map.tif.resume"
     try:
         for _ in range(1200):
@@ -325,6 +325,7 @@ def test_a_stopped_prediction_keeps_its_rows_and_says_how_to_go_on(geoseg, files
         _, told = process.communicate(timeout=60)
     finally:
         process.kill()
+        process.communicate()  # ends it and closes its pipe
     assert process.returncode == 1
     assert re.fullmatch(
         r"error: stopped by SIGINT; \d finished bands of rows are kept in .*\.map\.tif\.resume: run it "
