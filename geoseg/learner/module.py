@@ -12,11 +12,11 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import Dataset
 
 from geoseg.classes import ClassMap
+from geoseg.classweights import class_weights as weights_by
 from geoseg.errors import ConfigError
 from geoseg.labels import metrics
 from geoseg.learner import augment, losses, models
 from geoseg.learner.choices import chosen
-from geoseg.learner.classweights import class_weights as weights_by
 from geoseg.learner.data import SegmentationData
 from geoseg.learner.fitting.counting import Counts, count_labels
 from geoseg.learner.fitting.optimizers import (
@@ -92,7 +92,7 @@ class SegmentationModule(TrainedOnScenes):
             model_options: Options of a network by name.
             loss: See `geoseg.learner.losses`.
             loss_options: Options of the loss.
-            class_weights: A rule of `geoseg.learner.classweights` that looks at the labels of a
+            class_weights: A rule of `geoseg.classweights` that looks at the labels of a
                 SegmentationData when a training begins, or one number a class.
             optimizer: "adamw" or "sgd".
             schedule: "onecycle" or "cosine", over all steps; "plateau", by the validation's mean IoU;

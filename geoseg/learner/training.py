@@ -6,11 +6,11 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
+from geoseg.classweights import ClassWeights
 from geoseg.errors import ConfigError
 from geoseg.labels.blend import Blend
 from geoseg.learner import lossnames
 from geoseg.learner.augments import AugmentField, named
-from geoseg.learner.classweights import ClassWeights
 from geoseg.learner.modelnames import model_parts
 from geoseg.sampling import Sampling
 from geoseg.spec import FrozenMap, Spec, Uri

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geoseg import plot
+from geoseg.page.html import Html, Part, element, folded, joined, swatch, table
 from geoseg.report.facts import TrainingFacts
-from geoseg.report.html import Html, Part, element, folded, joined, swatch, table
 from geoseg.report.pictures import can_draw, drawn
 from geoseg.report.windows import batch_of
 from geoseg.sampling import RandomWindows

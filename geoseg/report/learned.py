@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from geoseg import plot
+from geoseg.page.html import Html, Part, folded, table
 from geoseg.plot.curves import MEAN_IOU, best_epoch
 from geoseg.report.facts import TrainingFacts
-from geoseg.report.html import Html, Part, folded, table
 from geoseg.report.pictures import drawn
 
 _MOST = 200

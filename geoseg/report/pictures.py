@@ -8,8 +8,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from geoseg.page.html import Html, picture
 from geoseg.plot.view import extent_of
-from geoseg.report.html import Html, picture
 from geoseg.scene import Scene
 from geoseg.window import Window
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from geoseg import plot
 from geoseg.labels.base import Labels
+from geoseg.page.html import Html, Part, element, joined, swatch, table
 from geoseg.report.facts import TrainingFacts
-from geoseg.report.html import Html, Part, element, joined, swatch, table
 from geoseg.report.pictures import can_draw, drawn, part_of
 from geoseg.report.windows import Judged, batch_of, judged, resized
 from geoseg.scene import Scene

@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from geoseg.outputs import written_whole
+from geoseg.page.html import Html, Part, element, items, joined, page, section
+from geoseg.page.style import CSS
 from geoseg.plot.curves import MEAN_IOU, best_epoch
 from geoseg.report import given, learned, scored
 from geoseg.report.facts import TrainingFacts
-from geoseg.report.html import Html, Part, element, items, joined, page, section
 from geoseg.report.pictures import can_draw
-from geoseg.report.style import CSS
 from geoseg.scene import Scene
 
 _RARE = 0.01

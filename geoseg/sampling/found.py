@@ -55,8 +55,17 @@ def keeps(kind: Kind, cells: Cells, boxes: Boxes) -> NDArray[np.bool_]:
     return kept
 
 
-def find(kind: Kind, size: tuple[int, int], cells: Cells, scenes: Sequence[Scene]) -> Found:
+def find(
+    kind: Kind, size: tuple[int, int], cells: Cells, scenes: Sequence[Scene], *, length: int
+) -> Found:
     """All windows of a kind and size that begin at a cell; if none does, some that begin elsewhere.
+
+    Args:
+        kind: Of the windows.
+        size: (height, width) of them all.
+        cells: What is known of the scenes.
+        scenes: Their pixels are read where no window begins at a cell.
+        length: Windows in an epoch, for the text of the error.
 
     Raises:
         ConfigError: There is none; the text says what the best hold.
@@ -67,7 +76,7 @@ def find(kind: Kind, size: tuple[int, int], cells: Cells, scenes: Sequence[Scene
     if not len(boxes):
         boxes = look(kind, cells, scenes, _beginning_at_cells(cells, size))
     if not len(boxes):
-        raise ConfigError(_why_none(kind, size, cells))
+        raise ConfigError(_why_none(kind, size, cells, length=length))
     return Found(boxes[:, :3].astype(np.int32), size)
 
 
@@ -86,24 +95,24 @@ def _beginning_at_cells(cells: Cells, size: tuple[int, int]) -> Iterator[Boxes]:
         yield boxes[new]
 
 
-def _why_none(kind: Kind, size: tuple[int, int], cells: Cells) -> str:
+def _why_none(kind: Kind, size: tuple[int, int], cells: Cells, *, length: int) -> str:
     """What the best windows hold, each rule by itself."""
     area: Ints = np.array([size[0] * size[1]])
     told = []
     for need in kind.needs:
         counts = (cells.most(need.quantity, b).max() for b in _beginning_at_cells(cells, size))
-        best, wanted = max(map(int, counts)), int(need.of(area)[0])
         told.append(
-            f"at least {wanted / area[0]:.3g} of its pixels {need.name} (the best that begins at a cell has at most "
-            f"{best / area[0]:.3g})"
+            f"at least {int(need.of(area)[0])} of its {area[0]} pixels {need.name} (the best that begins at "
+            f"a cell has at most {max(map(int, counts))})"
         )
     if kind.without is not None:
         counts = (cells.least(kind.without, b).min() for b in _beginning_at_cells(cells, size))
         told.append(
-            f"none of another class (the best that begins at a cell has at least {min(map(int, counts)) / area[0]:.3g})"
+            "no pixel of another class (the best that begins at a cell has at least "
+            f"{min(map(int, counts))})"
         )
     return (
         f"sampling: no window of {size[0]} x {size[1]} px {kind.name} was found that has "
-        f"{' and '.join(told)}, so that 0 of the {kind.share:.3g} of windows asked for can be drawn; ask "
-        "for less, or choose smaller windows or other scenes"
+        f"{' and '.join(told)}, but {max(round(kind.share * length), 1)} of the {length} windows of an epoch "
+        "are to be such; ask for less, or choose smaller windows or other scenes"
     )

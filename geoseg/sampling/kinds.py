@@ -125,8 +125,8 @@ def _balance(
             )
         if share and not pixels[name]:
             raise ConfigError(
-                f"class_balance: {share:g} of the windows are asked to hold {name!r}, but 0 can: the "
-                f"scenes have no pixel of it; the classes have the pixels {pixels}"
+                f"class_balance: {share:.3g} of the windows are to hold {name!r}, but none can: the scenes "
+                f"have no pixel of it; the classes have the pixels {pixels}"
             )
         if share:
             yield name, share

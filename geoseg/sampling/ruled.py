@@ -60,6 +60,7 @@ class RuledWindows:
         """
         self._scenes, self._anywhere = tuple(scenes), anywhere
         self._size, self._size_range, self._seed = size, size_range, seed
+        self._length = length
         self._equal_scenes = sampling.scene_weights == "equal"
         _check_labels(scenes, sampling)
         least = least_size(size, size_range)
@@ -148,7 +149,7 @@ class RuledWindows:
             kind, size = self.kinds[number], (height, width)
             found: Found = self._found.remember(
                 (number, *size),
-                partial(find, kind, size, self._cells, self._scenes),
+                partial(find, kind, size, self._cells, self._scenes, length=self._length),
                 nbytes=lambda made: made.nbytes,
             )
             drawn.boxes[which] = found.draw(numbers[0, which], equal_scenes=self._equal_scenes)

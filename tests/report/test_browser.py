@@ -12,7 +12,7 @@ import subprocess
 import pytest
 import rasterio
 
-from geoseg.report.html import POLICY
+from geoseg.page.html import POLICY
 from geoseg.report.training import report_text
 from tests.report.trainings import CLASSES, EVIL, facts
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from geoseg.classes import ClassMap
+from geoseg.classweights import ClassWeights
 from geoseg.errors import ConfigError
 from geoseg.learner.choices import chosen
-from geoseg.learner.classweights import ClassWeights
 from geoseg.spec import Spec
 
 

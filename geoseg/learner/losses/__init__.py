@@ -11,7 +11,7 @@ that are not kept never count, even where they are NaN. The probabilities of a p
 logits; with a single class that is always 1, and every loss 0: background is a class of its own.
 """
 
-from geoseg.learner.classweights import ClassWeights, class_weights
+from geoseg.classweights import ClassWeights, class_weights
 from geoseg.learner.losses.base import Loss, PixelLoss
 from geoseg.learner.losses.lovasz import Lovasz
 from geoseg.learner.losses.overlap import Dice, Tversky

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geoseg.classweights import class_weights
 from geoseg.errors import ConfigError
 from geoseg.learner import losses
-from geoseg.learner.classweights import class_weights
 
 RULES = ["none", "inverse", "sqrt", "median", "effective"]
 
@@ -139,7 +139,7 @@ def test_the_weights_are_those_that_a_loss_takes():
 
 def test_rules_and_names_need_no_torch():
     code = (
-        "import sys, geoseg.learner.classweights, geoseg.learner.lossnames\n"
+        "import sys, geoseg.classweights, geoseg.learner.lossnames\n"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

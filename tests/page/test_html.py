@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoseg.report.html import Html, element, joined, page, picture, swatch, table
+from geoseg.page.html import Html, element, joined, page, picture, swatch, table
 from tests.report.trainings import Page
 
 words = st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=30)

@@ -1,0 +1,1 @@
+"""Training data from raw layers: align, burn masks, tile, split, check."""
