@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
+from geoseg.drafts import draft_folder, note_names, old_name, remove_leftovers
 from geoseg.errors import ConfigError, StoreError
 
-_NAMING = ".naming.json"
-"""In the hidden folder from when its files begin to take their names: these, and which file each is."""
+_NAME_BYTES = 255
+"""The longest name where the file system does not tell."""
+_BESIDE_BYTES = 16
+"""What names of hidden folders, and of what libraries write in them, have more at most."""
 
 
 def local_path(uri: str) -> Path:
@@ -30,18 +29,69 @@ def local_path(uri: str) -> Path:
     return Path(uri)
 
 
+def check_names(uris: Iterable[str]) -> tuple[Path, ...]:
+    """See, before any work, that outputs are named as files can be.
+
+    Returns:
+        Their paths.
+
+    Raises:
+        StoreError: A name is empty, that of a folder, too long for the file system, or no local path.
+    """
+    return tuple(_checked_name(uri) for uri in uris)
+
+
+def _checked_name(uri: str) -> Path:
+    path = local_path(uri)
+    if not uri or "\0" in uri:
+        raise StoreError(
+            f"{uri!r}: is no name of a file to write; give it one, such as out/map.tif"
+        )
+    try:
+        folder = uri.endswith(("/", os.sep)) or path.name in ("", "..") or path.is_dir()
+    except OSError:  # so long that nothing can be there
+        folder = False
+    if folder:
+        raise StoreError(f"{uri}: is a folder, expected the path of a file; add a file name")
+    length, longest = len(os.fsencode(path.name)), _longest_name(path.parent)
+    if length > longest:
+        raise StoreError(
+            f"{path.name[:40]}...: this name of an output has {length} bytes, expected at most {longest}, "
+            "so that there is room for the names of hidden files beside it; choose a shorter one"
+        )
+    return path
+
+
+def _longest_name(folder: Path) -> int:
+    """Bytes that the name of an output may have, drafts beside it being longer."""
+    while not os.access(folder, os.F_OK) and folder != folder.parent:
+        folder = folder.parent
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX") - _BESIDE_BYTES
+    except (AttributeError, OSError, ValueError):  # Windows has none
+        return _NAME_BYTES - _BESIDE_BYTES
+
+
 def refuse_inputs(outputs: Iterable[str], inputs: Iterable[str]) -> None:
     """See that no output would replace a file that is read.
 
     Raises:
         ConfigError: One would.
     """
-    read = {os.path.realpath(uri): uri for uri in inputs}
+    read = {_real(uri): uri for uri in inputs}
     for uri in outputs:
-        if os.path.realpath(uri) in read or any(_same(uri, other) for other in read):
+        if _real(uri) in read or any(_same(uri, other) for other in read):
             raise ConfigError(
                 f"{uri}: is read as an input too and would be overwritten; write to another place"
             )
+
+
+def _real(uri: str) -> str:
+    """The path behind links; what is no path stays as it is."""
+    try:
+        return os.path.realpath(uri)
+    except ValueError:
+        return uri
 
 
 def _same(uri: str, other: str) -> bool:
@@ -61,7 +111,7 @@ def written_whole(uri: str) -> Iterator[Path]:
     are made.
 
     Raises:
-        StoreError: The folder cannot be made or written, or `uri` is a folder or no local path.
+        StoreError: The folder cannot be made or written, or `uri` cannot be the name of a file.
     """
     with written_together((uri,)) as (path,):
         yield path
@@ -74,7 +124,7 @@ def written_together(uris: Sequence[str]) -> Iterator[tuple[Path, ...]]:
     They take them one after another, in the order given: no file system renames several files at once.
     Where one cannot, those before it are taken back and what had their names has them again. Only a
     process that is killed between two of them leaves new files beside old ones, each of them whole,
-    until `take_back`.
+    until any of them is written again.
 
     Args:
         uris: Files of one folder.
@@ -82,26 +132,20 @@ def written_together(uris: Sequence[str]) -> Iterator[tuple[Path, ...]]:
     Raises:
         StoreError: As of `written_whole`, for any of them.
     """
-    targets = [local_path(uri) for uri in uris]
-    for target, uri in zip(targets, uris, strict=True):
-        if target.is_dir():
-            raise StoreError(f"{uri}: is a folder, expected the path of a file; add a file name")
+    targets = check_names(uris)
     first = targets[0]
-    try:
-        first.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{first.name}-", dir=first.parent))
-    except OSError as error:
-        raise StoreError(
-            f"{uris[0]}: nothing can be written to the folder {first.parent.absolute()}: "
-            f"{error.strerror}; choose another place or change its permissions"
-        ) from error
-    process = os.getpid()
-    try:
+    remove_leftovers(targets)
+    with ExitStack() as stack:
+        try:
+            first.parent.mkdir(parents=True, exist_ok=True)
+            folder = stack.enter_context(draft_folder(targets))
+        except OSError as error:
+            raise StoreError(
+                f"{uris[0]}: nothing can be written to the folder {first.parent.absolute()}: "
+                f"{error.strerror}; choose another place or change its permissions"
+            ) from error
         yield tuple(folder / target.name for target in targets)
         _name_all(folder, targets)
-    finally:
-        if os.getpid() == process:  # a forked child must not tidy up for its parent
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _name_all(folder: Path, targets: Sequence[Path]) -> None:
@@ -109,7 +153,7 @@ def _name_all(folder: Path, targets: Sequence[Path]) -> None:
     tried: list[tuple[Path, Path | None]] = []
     whole = False
     if len(targets) > 1:
-        _note_names(folder, targets)
+        note_names(folder, targets)
     try:
         for target in targets:
             try:
@@ -130,75 +174,9 @@ def _kept(target: Path, folder: Path) -> Path | None:
     """A second name for the file that is to be replaced; None where there is none."""
     if not target.exists():
         return None
-    old = folder / _old_name(target.name)
+    old = folder / old_name(target.name)
     try:
         old.hardlink_to(target)  # the target keeps its name
     except OSError:
         target.rename(old)  # a file system without links
     return old
-
-
-def _old_name(name: str) -> str:
-    return f"old-{name}"
-
-
-def _note_names(folder: Path, targets: Sequence[Path]) -> None:
-    """Write down what is going to be named, for `take_back`."""
-    files = {target.name: _file_at(folder / target.name) for target in targets}
-    try:
-        (folder / _NAMING).write_text(json.dumps(files), encoding="utf-8")
-    except OSError as error:
-        raise StoreError(
-            f"{targets[-1]}: cannot be written: {error.strerror}. Is the disk full? Make room"
-        ) from error
-
-
-def take_back(folder: Path) -> None:
-    """Remove the hidden folder of a process that was killed, and the names that it had begun to give.
-
-    Where only some of its files had got their names, these are removed, and what had the names before
-    has them again. A name that somebody else has given to another file since then stays. Where all had
-    got them, they stay: nothing is half done.
-
-    Args:
-        folder: As `written_together` makes it; no process uses it any more.
-
-    Raises:
-        StoreError: A file cannot be removed or renamed.
-    """
-    begun = _noted_names(folder)
-    waiting = [name for name in begun if (folder / name).exists()]
-    for name in begun if waiting else ():
-        target, old = folder.parent / name, folder / _old_name(name)
-        try:
-            if name in waiting:
-                if old.exists() and not target.exists():  # a file system without links
-                    old.replace(target)
-            elif _file_at(target) == begun[name]:
-                old.replace(target) if old.exists() else target.unlink(missing_ok=True)
-        except OSError as error:
-            raise StoreError(
-                f"{target}: a run that was killed had begun to replace it, which cannot be taken back: "
-                f"{error.strerror}; remove it"
-            ) from error
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _noted_names(folder: Path) -> dict[str, Any]:
-    """Name to what tells its file; nothing where no name was given yet."""
-    try:
-        found = json.loads((folder / _NAMING).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
-    return {name: told for name, told in found.items() if Path(name).name == name != ".."}
-
-
-def _file_at(path: Path) -> list[int] | None:
-    """What tells a file from others, under whatever name; None where there is none."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return [found.st_ino, found.st_size, found.st_mtime_ns]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Field
@@ -15,7 +15,6 @@ from geoseg.classes import ClassMap
 from geoseg.errors import GridError, SceneError
 from geoseg.grid import Grid
 from geoseg.labels.base import Ids, Labels, LabelSource, StoreField
-from geoseg.labels.features import background_in
 from geoseg.labels.sources import RasterLabels, VectorLabels
 from geoseg.labels.values import listed
 from geoseg.sources.base import (
@@ -27,11 +26,14 @@ from geoseg.sources.base import (
     raster_source,
 )
 from geoseg.sources.features.frames import name_of
-from geoseg.sources.features.ongrid import polygons_on
+from geoseg.sources.features.ongrid import box_around, polygons_on
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.warp import WarpedSource
 from geoseg.spec import FrozenMap, Spec, files_of, uris_of
 from geoseg.window import Window
+
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
 
 VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".fgb", ".parquet", ".geoparquet", ".kml")
 """How the names of vector files end; every other file is taken as a raster."""
@@ -100,10 +102,9 @@ class Scene(Spec):
 
         Args:
             image: A raster file, the files of a mosaic, or any RasterSource.
-            labels: A raster of class ids, a vector file, or any LabelSource. Where no polygon lies is
-                class 0 if it is called "background", "other", "none", "no ..." or "non-..." (or if
-                `classes` are left out, for an experiment to fill in); else nothing is known there and
-                pixels are ignored. `VectorLabels(background=...)` says it otherwise.
+            labels: A raster of class ids, a vector file, or any LabelSource. Where no polygon of a file
+                lies is class 0 if it is named like a background, else pixels are ignored; see
+                `VectorLabels.background`, which says it otherwise.
             classes: The class map of the labels.
             class_by: For vector labels: the column with class names or ids.
             mapping: For raster labels: {value in the file: class id}.
@@ -212,11 +213,13 @@ class Scene(Spec):
             AOI.of(self.aoi, grid)
 
     def _check_features(self, labels: VectorLabels, grid: Grid) -> None:
-        count = len(labels.source.read())
-        if count and polygons_on(grid, labels.source).empty:
+        features = labels.source.read()
+        if len(features) and polygons_on(grid, labels.source).empty:
+            name = name_of(labels.source)
             warnings.warn(
-                f"scene {self.id!r}: none of the {count} features of {name_of(labels.source)} lies on "
-                "the image, so that all of it is background; check that they belong together",
+                f"scene {self.id!r}: none of the {len(features)} features of {name} lies on the image, so "
+                f"that {_read_as(labels)}: {_apart(features, grid)}; give the scene the features of its own "
+                "place, or correct the CRS of either file (where there is nothing to draw, all is well)",
                 stacklevel=3,
             )
 
@@ -232,6 +235,24 @@ class Scene(Spec):
                 f"outside the image ({grid.describe()}, bounds {grid.bounds}); check their CRS and "
                 "that they belong together"
             )
+
+
+def _read_as(labels: VectorLabels) -> str:
+    """What pixels without a polygon are, for a warning."""
+    background, classes = labels.background_id, labels.class_map
+    if background is None or background == classes.ignore_id:
+        return "all of it is ignored"
+    return f"all of it is of the class {classes.name_of(background)!r}"
+
+
+def _apart(features: GeoDataFrame, grid: Grid) -> str:
+    """Where features and a grid lie, in the features' CRS, for a warning."""
+    places = (features.total_bounds, box_around(grid, features.crs, margin=0))
+    theirs, ours = (", ".join(f"{value:.8g}" for value in bounds) for bounds in places)
+    crs = "" if features.crs is None else f" in {features.crs.name}"
+    return (
+        f"they lie within (left, bottom, right, top) = ({theirs}), the image within ({ours}){crs}"
+    )
 
 
 def _same_ground(labels: Grid, scene: Grid) -> bool:
@@ -250,19 +271,14 @@ def _labels_of(
     if uri.lower().endswith(VECTOR_SUFFIXES):
         if mapping is not None:
             raise SceneError(f"{uri}: `mapping` is for label rasters; vectors take class_by=...")
-        background = 0 if classes is None else background_in(classes)
-        if classes is not None and background is None and class_by is None:
+        labels = VectorLabels(source=uri, classes=classes, class_by=class_by)  # type: ignore[arg-type]
+        if classes is not None and labels.background_id is None and class_by is None:
             raise SceneError(
                 f"{uri}: nothing tells the class of its polygons; pass class_by= (a column of class names "
                 "or ids), or VectorLabels(source=..., background=ID) as labels, with the id of pixels "
                 f"without a polygon: none of {listed(classes)} is 0 and named like a background"
             )
-        return VectorLabels(
-            source=uri,  # type: ignore[arg-type]
-            classes=classes,
-            class_by=class_by,
-            background=background,
-        )
+        return labels
     if class_by is not None:
         raise SceneError(f"{uri}: `class_by` is for vector labels; rasters take mapping={{...}}")
     frozen = None if mapping is None else FrozenMap(mapping)

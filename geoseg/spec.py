@@ -37,6 +37,10 @@ from geoseg.placed import PlacedText, placed
 K = TypeVar("K")
 V = TypeVar("V")
 
+NULL_IS_DEFAULT = "null_is_default"
+"""In the context of a validation: null stands for the default of a field that cannot be null itself, and
+for nothing in a mapping whose values cannot be, so that one file takes back what another one says."""
+
 
 def _refuse_shadowing(cls: type[BaseModel]) -> None:
     """A field named like a base's property or method would silently lose to it, or hide it."""
@@ -65,6 +69,24 @@ def _refuse_unknown_keys(cls: type[BaseModel], data: dict[Any, Any]) -> None:
         errors.append(InitErrorDetails(type=error, loc=(str(key),), input=value))
     if errors:
         raise ValidationError.from_exception_data(cls.__name__, errors)
+
+
+def _takes_null(annotation: Any) -> bool:
+    return annotation is Any or annotation is None or type(None) in get_args(annotation)
+
+
+def _without_nulls(cls: type[BaseModel], data: dict[Any, Any]) -> dict[Any, Any]:
+    """Without keys that are null and whose field cannot be: it then has its default."""
+    types = {field.alias or name: field.annotation for name, field in cls.model_fields.items()}
+    return {
+        key: value
+        for key, value in data.items()
+        if value is not None or _takes_null(types.get(key))
+    }
+
+
+def _null_is_default(info: ValidationInfo) -> bool:
+    return bool((info.context or {}).get(NULL_IS_DEFAULT))
 
 
 def _is_head(cls: type[BaseModel]) -> bool:
@@ -118,9 +140,12 @@ class Spec(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _name_unknown_keys(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _name_unknown_keys(
+        cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
         if isinstance(data, dict) and not _is_head(cls):
             _refuse_unknown_keys(cls, data)
+            data = _without_nulls(cls, data) if _null_is_default(info) else data
         return handler(data)
 
     def to_yaml(self) -> str:
@@ -240,10 +265,12 @@ class Tagged(Spec):
         known = {tag: kind for tag, kind in cls.kinds.items() if issubclass(kind, cls)}
         tag = data.get("type")
         if not isinstance(tag, str) or tag not in known:
+            near = get_close_matches(tag, known, n=1) if isinstance(tag, str) else []
+            hint = f"; did you mean {near[0]!r}?" if near else ""
             raise PydanticCustomError(
                 "unknown_type",
-                "type is {got}, expected one of: {known}",
-                {"got": repr(tag), "known": ", ".join(sorted(known))},
+                "type is {got}, expected one of: {known}{hint}",
+                {"got": repr(tag), "known": ", ".join(sorted(known)), "hint": hint},
             )
         kind: Any = known[tag]
         chosen: Self = kind.model_validate(data, context=info.context)
@@ -290,8 +317,16 @@ class FrozenMap(Mapping[K, V]):
     ) -> core_schema.CoreSchema:
         key, value = get_args(source) or (Any, Any)
         plain = handler.generate_schema(dict[key, value])  # type: ignore[valid-type]
-        return core_schema.no_info_before_validator_function(
-            lambda given: dict(given) if isinstance(given, FrozenMap) else given,
+
+        def as_dict(given: Any, info: ValidationInfo) -> Any:
+            if isinstance(given, FrozenMap):
+                return dict(given)
+            if isinstance(given, dict) and _null_is_default(info) and not _takes_null(value):
+                return {key: item for key, item in given.items() if item is not None}
+            return given
+
+        return core_schema.with_info_before_validator_function(
+            as_dict,
             core_schema.no_info_after_validator_function(FrozenMap, plain),
             serialization=core_schema.plain_serializer_function_ser_schema(dict),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from pathlib import Path
@@ -16,9 +17,22 @@ from tests.support import sitecustomize
 
 _SUPPORT = str(Path(sitecustomize.__file__).parent)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_SUPPORT, os.environ.get("PYTHONPATH")]))
+# Tests run side by side: with a thread a core in each, most of the time goes to threads that wait for cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("geoseg", deadline=None, derandomize=True, database=None)
 settings.load_profile("geoseg")
+
+# What is made while tests are collected (modules, mostly) lives to the end: nobody need look for it again.
+gc.disable()
+
+
+def pytest_collection_finish():
+    """From here on garbage is collected, at the cost of what tests make alone."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
 
 UTM = Affine(10, 0, 500_000, 0, -10, 4_000_000)
 

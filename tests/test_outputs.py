@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from geoseg import drafts
+from geoseg.drafts import take_back
 from geoseg.errors import StoreError
-from geoseg.outputs import take_back, written_together, written_whole
+from geoseg.outputs import written_together, written_whole
 
 
 def test_a_file_appears_under_its_name_when_the_block_ends(tmp_path):
@@ -182,6 +184,80 @@ def test_where_all_had_got_their_names_they_stay(tmp_path):
     take_back(hidden)
     assert contents(tmp_path) == {name: f"new {name}" for name in "abc"}
     assert not hidden.exists()
+
+
+@pytest.mark.parametrize("place", ["a", "b", "c"])
+@pytest.mark.parametrize("again", ["abc", "a"])
+def test_the_next_who_writes_any_of_the_files_removes_what_a_killed_process_left(
+    tmp_path, place, again
+):
+    (tmp_path / "c").write_text("old c")
+    hidden = killed(tmp_path, place)
+    with written_together([str(tmp_path / name) for name in again]) as paths:
+        assert not hidden.exists()
+        assert contents(tmp_path) == {"c": "old c"}  # what was half done is taken back
+        for path in paths:
+            path.write_text("newer")
+    assert contents(tmp_path) == {"c": "old c"} | dict.fromkeys(again, "newer")
+    assert len(list(tmp_path.iterdir())) == len(contents(tmp_path))
+
+
+def test_drafts_that_are_being_written_of_other_files_or_of_nobody_stay(tmp_path):
+    dead = killed(tmp_path, "a")
+    strange = {
+        ".a-abcdefgh": "[]",
+        ".a-ijklmnop": "{",
+        ".a-qrstuvwx": None,
+        ".abc-abcdefgh": '["abc"]',
+    }
+    for name, owner in strange.items():
+        (tmp_path / name).mkdir()
+        if owner is not None:
+            (tmp_path / name / ".owner.json").write_text(owner)
+    (tmp_path / ".a-file4567").touch()
+    before = set(tmp_path.iterdir()) - {dead}
+    with written_whole(str(tmp_path / "a")) as first:
+        first.write_text("first")
+        with written_whole(str(tmp_path / "a")) as second:
+            assert first.read_text() == "first"
+            second.write_text("second")
+        assert (tmp_path / "a").read_text() == "second"
+    assert (tmp_path / "a").read_text() == "first"
+    assert set(tmp_path.iterdir()) == before | {tmp_path / "a"}
+
+
+def test_without_locks_nobody_takes_a_draft_for_a_leftover(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(37, "No locks available")
+
+    hidden = killed(tmp_path, "b")
+    monkeypatch.setattr(drafts, "locked", refuse)
+    for _ in range(2):
+        with written_whole(str(tmp_path / "a")) as path:
+            path.write_text("new")
+            assert path.parent.is_dir()
+    assert hidden.is_dir()
+    monkeypatch.undo()
+    with written_whole(str(tmp_path / "a")) as path:
+        path.write_text("newer")
+    assert contents(tmp_path) == {"a": "newer"}
+    assert not hidden.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "sub", "sub/", "sub/.", "a\0", "a" * 240, "é" * 120, "a/" + "b" * 300],
+    ids=len,
+)
+def test_what_can_be_no_file_is_refused_before_anything_is_made(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    with (
+        pytest.raises(StoreError, match=r"is no name of a file|is a folder|choose a shorter one"),
+        written_whole(name),
+    ):
+        raise AssertionError("nothing is written")
+    assert [path.name for path in tmp_path.rglob("*")] == ["sub"]
 
 
 @pytest.mark.parametrize(

@@ -211,3 +211,35 @@ def test_labels_of_other_classes_are_not_compared():
     labels = ArrayLabels(GRID, swapped, np.full(GRID.shape, 2, "uint8"))
     with pytest.raises(LabelError, match=r"'one'.*4 dark, 2 light.*2 dark, 4 light"):
         panels_of(scene_of("one"), labels)
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows", "columns"),
+    [((40, 53), 2, 2), ((10, 61), 4, 1), ((61, 10), 1, 4), ((20, 59), 2, 2)],
+)
+def test_the_panels_of_a_comparison_fill_the_width_or_height_of_a_page(shape, rows, columns):
+    pytest.importorskip("matplotlib")
+    scene = scene_of("one")
+    labels = ArrayLabels(GRID, CLASSES, np.full(GRID.shape, 2, "uint8"))
+    figure = plot.comparison(scene, labels, Window(0, 0, *shape))
+    places = [ax.get_subplotspec() for ax in figure.axes]
+    assert [(p.rowspan.start, p.colspan.start) for p in places] == [
+        (row, col) for row in range(rows) for col in range(columns)
+    ]
+    figure.draw_without_rendering()
+    boxes = [ax.get_window_extent() for ax in figure.axes]
+    sides = {(round(box.width), round(box.height)) for box in boxes}
+    assert len(sides) == 1
+    (width, height), dpi = sides.pop(), figure.dpi
+    assert max(columns * width, rows * height) > 10 * dpi
+    assert max(columns * width, rows * height) < 11.5 * dpi
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_a_comparison_without_truth_has_its_panels_side_by_side():
+    pytest.importorskip("matplotlib")
+    scene = scene_of("one").model_copy(update={"labels": None})
+    labels = ArrayLabels(GRID, CLASSES, np.full(GRID.shape, 2, "uint8"))
+    figure = plot.comparison(scene, labels)
+    assert [ax.get_subplotspec().colspan.start for ax in figure.axes] == [0, 1]
+    assert figure.axes[0].get_subplotspec().rowspan.start == 0

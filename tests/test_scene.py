@@ -13,6 +13,7 @@ from shapely.geometry import Polygon, box, mapping
 
 from geoseg.classes import ClassMap
 from geoseg.errors import GridError, LabelError, SceneError, StoreError
+from geoseg.experiment import Experiment
 from geoseg.grid import Grid
 from geoseg.labels.array import ArrayLabels
 from geoseg.labels.geotiff import GeoTIFFLabelStore
@@ -179,9 +180,37 @@ def test_check_warns_where_no_polygon_lies_on_the_image():
         Scene(id="a", image=array_source(image()), labels=known).check()
 
 
+@pytest.mark.parametrize(
+    ("options", "meaning"),
+    [
+        ({"classes": CLASSES}, "all of it is ignored"),
+        ({"classes": CLASSES, "background": 255}, "all of it is ignored"),
+        ({"classes": CLASSES, "background": 1}, "all of it is of the class 'water'"),
+        ({"classes": ClassMap.of("no roof", "roof")}, "all of it is of the class 'no roof'"),
+    ],
+)
+def test_that_no_polygon_lies_on_the_image_is_told_with_both_places_and_what_to_do(
+    options, meaning
+):
+    far = frame(box(10, 50, 11, 51), box(12.5, 50, 13, 52), crs="EPSG:4326")
+    labels = VectorLabels(source=far, default_class="roof", **options)
+    with pytest.warns(UserWarning, match="lies on the image") as caught:
+        Scene(id="a", image=array_source(image()), labels=labels).check()
+    (told,) = [str(one.message) for one in caught]
+    assert told.startswith(
+        f"scene 'a': none of the 2 features of FrameSource lies on the image, so that {meaning}: they lie "
+        "within (left, bottom, right, top) = (10, 50, 13, 52), the image within ("
+    )
+    to_degrees = Transformer.from_crs("EPSG:32619", "EPSG:4326", always_xy=True)
+    expected = to_degrees.transform_bounds(*GRID.bounds)
+    shown = [float(number) for number in told.split("within (")[2].split(")")[0].split(", ")]
+    np.testing.assert_allclose(shown, expected, rtol=0, atol=1e-5)
+    assert ") in WGS 84; give the scene the features of its own place, or correct the CRS" in told
+
+
 def test_vector_labels_of_classes_without_an_id_0_know_no_background():
     classes = ClassMap.model_validate([{"id": 2, "name": "a"}, {"id": 3, "name": "b"}])
-    assert Scene.of("a.tif", "b.gpkg", classes=classes, class_by="k").labels.background is None
+    assert Scene.of("a.tif", "b.gpkg", classes=classes, class_by="k").labels.background_id is None
 
 
 @pytest.mark.parametrize(
@@ -195,15 +224,38 @@ def test_vector_labels_of_classes_without_an_id_0_know_no_background():
 def test_pixels_without_a_polygon_are_class_0_only_where_that_is_named_so(name, background):
     classes = ClassMap.of(name, "water", "roof")
     found = Scene.of("a.tif", "b.gpkg", classes=classes, class_by="k").labels
-    assert found.background == background
-    assert Scene.of("a.tif", "b.gpkg", class_by="k").labels.background == 0
+    assert found.background_id == background
+    written = {"type": "vector", "source": "b.gpkg", "class_by": "k"}
+    for labels in (Scene.of("a.tif", "b.gpkg", class_by="k").labels, written):
+        scene = {"id": "a", "image": "a.tif", "labels": labels}
+        experiment = Experiment.model_validate(
+            {"classes": classes, "train": [scene], "output": "out"}
+        )
+        assert experiment.train[0].labels.background_id == background
+
+
+def test_pixels_without_a_polygon_are_what_the_names_of_the_classes_say_or_what_is_told():
+    house = frame(box(5e5 + 10, 4e6 - 30, 5e5 + 60, 4e6 - 6))
+    covered = ~geometry_mask(
+        [mapping(house.frame.geometry[0])], (37, 53), rasterio.Affine(*GRID.transform[:6])
+    )
+    for name, options, without in (
+        ("background", {}, 0), ("ground", {}, 255), ("ground", {"background": 0}, 0),
+        ("background", {"background": None}, 255),
+    ):  # fmt: skip
+        labels = VectorLabels(
+            source=house, classes=ClassMap.of(name, "roof"), default_class="roof", **options
+        )
+        expected = np.where(covered, 1, without)
+        np.testing.assert_array_equal(labels.read(GRID, GRID.whole), expected)
 
 
 def test_polygons_whose_class_nothing_tells_are_refused():
     with pytest.raises(SceneError, match=r"b\.gpkg: nothing tells the class .* 0 land, 1 roof"):
         Scene.of("a.tif", "b.gpkg", classes=ClassMap.of("land", "roof"))
     assert (
-        Scene.of("a.tif", "b.gpkg", classes=ClassMap.of("no roof", "roof")).labels.background == 0
+        Scene.of("a.tif", "b.gpkg", classes=ClassMap.of("no roof", "roof")).labels.background_id
+        == 0
     )
 
 

@@ -410,7 +410,8 @@ def test_a_wrong_type_lists_the_known_ones_of_the_family(got):
 
     (error,) = caught.value.errors()
     assert error["loc"] == ("first",)
-    assert error["msg"] == f"type is {got!r}, expected one of: circle, square"
+    near = "; did you mean 'circle'?" if got == "cirle" else ""
+    assert error["msg"] == f"type is {got!r}, expected one of: circle, square{near}"
 
 
 def test_a_missing_type_lists_the_known_ones():

@@ -147,7 +147,10 @@ def test_pixels_past_the_edge_of_a_label_raster_are_not_known_and_no_class():
 
 def test_a_polygon_on_pixel_edges_fills_exactly_these_pixels():
     labels = VectorLabels(
-        source=polygons(pixel_box(10, 5, 20, 12), c=["roof"]), classes=CLASSES, class_by="c"
+        source=polygons(pixel_box(10, 5, 20, 12), c=["roof"]),
+        classes=CLASSES,
+        class_by="c",
+        background=0,
     )
     expected = np.zeros(GRID.shape)
     expected[5:12, 10:20] = 1
@@ -176,7 +179,7 @@ def test_polygons_made_from_a_label_map_give_that_map_back(tmp_path):
 def test_corners_within_a_pixel_are_not_rounded(shift):
     shapes = [pixel_box(3 + shift, 2 + shift, 30 + shift, 20.25 + shift)]
     shapes += [star(seed, (X + 5 + 6 * seed + shift, Y - 19.3), 12) for seed in range(8)]
-    labels = VectorLabels(source=polygons(*shapes), classes=ClassMap.of("no", "yes"))
+    labels = VectorLabels(source=polygons(*shapes), classes=ClassMap.of("other", "yes"))
     expected = burned(shapes, GRID)
     assert 0.1 < expected.mean() < 0.9
     np.testing.assert_array_equal(labels.read(GRID, GRID.whole), expected)
@@ -275,7 +278,7 @@ def test_whatever_is_read_on_a_crop_of_a_grid_is_the_window_of_the_whole():
     ids = random_ids((19, 27))
     raster = RasterLabels(source=array(ids, grid=grid_of(ids.shape, size=2)), classes=CLASSES)
     stars = [star(seed, (X + 9 * seed, Y - 20), 11) for seed in range(6)]
-    vector = VectorLabels(source=polygons(*stars), classes=ClassMap.of("no", "yes"))
+    vector = VectorLabels(source=polygons(*stars), classes=ClassMap.of("other", "yes"))
     for labels in (raster, vector):
         on_crop = labels.read(crop, crop.whole)
         np.testing.assert_array_equal(on_crop, labels.read(GRID, window))
@@ -314,7 +317,11 @@ def test_a_second_call_with_other_arguments_gets_its_own_answer(tmp_path):
         for grid in (GRID, other):
             for touched in (False, True):
                 labels = VectorLabels(
-                    source=source, classes=CLASSES, class_by="c", all_touched=touched
+                    source=source,
+                    classes=CLASSES,
+                    class_by="c",
+                    background=0,
+                    all_touched=touched,
                 )
                 expected = burned(zip(stars, [1, 2] * 3, strict=True), grid, all_touched=touched)
                 np.testing.assert_array_equal(labels.read(grid, grid.whole), expected)

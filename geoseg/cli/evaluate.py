@@ -14,7 +14,7 @@ from geoseg.cli.options import AoiFile, AsJson, Debug, mapping_of, refuse_unless
 from geoseg.cli.polygons import own_column, polygon_labels
 from geoseg.cli.told import told_briefly
 from geoseg.errors import ConfigError, SourceError, StoreError
-from geoseg.outputs import refuse_inputs, written_whole
+from geoseg.outputs import check_names, refuse_inputs, written_whole
 
 if TYPE_CHECKING:
     from geoseg.classes import ClassMap
@@ -162,6 +162,7 @@ def evaluate(
             refuse_unless("a vector file as TRUTH", {"--background": background})
         pairs = mapping_of(mapping)
         outputs = [uri for uri in (error_map, plot) if uri is not None]
+        check_names(outputs)
         refuse_inputs(outputs, [uri for uri in (truth, prediction, aoi) if uri is not None])
         if plot is not None:
             _check_picture(plot)

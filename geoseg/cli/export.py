@@ -34,6 +34,10 @@ def export(
         str | None,
         typer.Option(help="Of the pixels, for a model that was not trained on scenes: uint8, ..."),
     ] = None,
+    channels: Annotated[
+        int | None,
+        typer.Option(help="Of the images, for a model that was not trained at all: 3, ..."),
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Write a model as ONNX or as a .pt2 file of PyTorch.
@@ -41,7 +45,14 @@ def export(
     Normalisation and softmax are inside: it takes pixels as they are in the image, as float32 with NaN where nothing was measured, and gives the probability of each class. Batches and windows may have any size. What the file computes is compared with the bundle before it gets its name. `geoseg predict` takes it in place of the bundle.
 
     An ONNX file tells the QGIS plugin Deepness what it needs; the plugin takes models of one size only, so give --size 512.
-    """
+
+    In Python, where a network of your own can be given (model=MyNetwork() to Learner.load):
+
+    \b
+    from geoseg.learner import Learner
+    from geoseg.learner.export import export_onnx, export_pt2
+    export_onnx(Learner.load("bundle.zip"), "model.onnx", size=512)
+    """  # noqa: D301 - help keeps the lines below this character as they are
     with told_briefly(debug=debug, name="export"):
         suffix = _suffix(out, onnx=onnx, pt2=pt2)
         from geoseg.learner.export import export_onnx, export_pt2
@@ -50,7 +61,7 @@ def export(
 
         refuse_inputs([out], [bundle])
         write = export_onnx if suffix == ".onnx" else export_pt2
-        write(Learner.load(bundle), out, size=size, dtype=dtype)
+        write(Learner.load(bundle), out, size=size, dtype=dtype, channels=channels)
         typer.echo(out)
 
 

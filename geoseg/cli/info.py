@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from geoseg.cli.options import AsJson, Debug
-from geoseg.cli.told import told_briefly
+from geoseg.cli.told import printable, told_briefly
+from geoseg.urimask import masked_values
 
 if TYPE_CHECKING:
     from geoseg.labels.tifflabels import GeoTIFFLabels
@@ -49,7 +50,7 @@ def info(
     scenes and options.
     """
     with told_briefly(debug=debug, name=path):
-        found = _describe(path)
+        found = masked_values(_describe(path))
         text = json.dumps(found, indent=2, ensure_ascii=False)
         typer.echo(text if as_json else "\n".join(_lines(found)))
 
@@ -61,7 +62,7 @@ def _describe(path: str) -> dict[str, Any]:
         return _store(path)
     if path.lower().endswith((".onnx", ".pt2")):
         return _exported(path)
-    if _is_zip(path):
+    if _is_zip(path) or (path.lower().endswith(".zip") and Path(path).is_file()):
         return _bundle(path)
     if path.lower().endswith(".mbtiles"):
         return _tiles(path)
@@ -233,8 +234,9 @@ def _classes(classes: Any) -> dict[str, str]:
 
 def _lines(found: dict[str, Any], indent: str = "") -> Iterator[str]:
     """`key  value` in aligned columns, one line each; what is inside comes below, indented."""
-    width = max(map(len, found), default=0)
-    for key, value in found.items():
+    shown = {printable(key): value for key, value in found.items()}
+    width = max(map(len, shown), default=0)
+    for key, value in shown.items():
         if isinstance(value, dict) and value:
             yield f"{indent}{key}"
             yield from _lines(value, indent + _INDENT)
@@ -251,4 +253,4 @@ def _text(value: Any) -> str:
         return ", ".join(items) or "none"
     if isinstance(value, float):
         return f"{value:.10g}"
-    return "none" if value is None or value == {} else str(value)
+    return "none" if value is None or value == {} else printable(str(value))

@@ -16,8 +16,9 @@ Changes = Annotated[
     typer.Option(
         "--set",
         metavar="PATH=VALUE",
-        help="Change a value of the file, such as training.epochs=3 or train.0.image=b.tif; values are YAML, "
-        "paths in them are meant from the working directory. May be given several times.",
+        help="Change a value of the file, such as training.epochs=3, train.0.image=b.tif or train.0.labels=b_ids.tif "
+        "(from 0 in lists); values are YAML, null takes back to the default, paths in them are meant from the "
+        "working directory. May be given several times.",
     ),
 ]
 AoiFile = Annotated[

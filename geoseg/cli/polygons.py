@@ -55,19 +55,18 @@ def polygon_labels(
     Raises:
         ConfigError: The background is no class, or nothing tells the class of the polygons.
     """
-    from geoseg.labels.features import background_in
     from geoseg.labels.sources import VectorLabels
 
-    chosen = background_in(classes) if background is None else _id_of(background, classes)
-    if class_by is None and (chosen is None or len(classes) != 2):  # noqa: PLR2004
+    labels = VectorLabels.model_validate({"source": uri, "classes": classes, "class_by": class_by})
+    if background is not None:
+        labels = labels.model_copy(update={"background": _id_of(background, classes)})
+    if class_by is None and (labels.background_id is None or len(classes) != 2):  # noqa: PLR2004
         raise ConfigError(
             f"{uri}: nothing tells the class of its polygons; name their column with --class-by COLUMN, or, "
             "where there are two classes, that of pixels without a polygon with --background CLASS: "
             f"{', '.join(classes.names)}"
         )
-    return VectorLabels.model_validate(
-        {"source": uri, "classes": classes, "class_by": class_by, "background": chosen}
-    )
+    return labels
 
 
 def _id_of(background: str, classes: ClassMap) -> int | None:

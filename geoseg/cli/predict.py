@@ -12,7 +12,7 @@ from geoseg.cli.options import AoiFile, Debug, bands_of, bytes_of, shard_of
 from geoseg.cli.stores import Confidence, Entropy, Mode, ModeOption, Out, Scores, store_for
 from geoseg.cli.told import told_briefly
 from geoseg.errors import ConfigError
-from geoseg.outputs import refuse_inputs
+from geoseg.outputs import check_names, refuse_inputs
 
 if TYPE_CHECKING:
     from geoseg.labels.base import LabelStore
@@ -84,7 +84,9 @@ def predict(
     ] = False,
     keep: Annotated[
         bool,
-        typer.Option(help="Keep finished rows beside OUT until it is whole, to be resumed."),
+        typer.Option(
+            help="Keep finished rows beside OUT until it is whole, to be resumed; --no-keep not with --resume."
+        ),
     ] = True,
     shard: Annotated[
         str | None,
@@ -110,6 +112,12 @@ def predict(
     A run that was stopped, or killed, goes on where it was when it is called again in the same way with --resume. With --shard several machines share an image: each writes a part of the map's rows, and `geoseg merge` joins them.
     """
     with told_briefly(debug=debug, name="predict"):
+        if resume and not keep:
+            raise ConfigError(
+                "--resume goes on from finished rows that are kept, and with --no-keep none are; leave one of "
+                "the two out"
+            )
+        check_names([out])
         refuse_inputs([out], [image, bundle])
         if shard is not None:
             _refuse_of_merge(out, confidence=confidence, entropy=entropy)

@@ -12,6 +12,7 @@ from typing import Any
 import typer
 from pydantic import ValidationError
 
+from geoseg.cli.problems import problems_of
 from geoseg.cli.stopped import Stopped, signals_raised
 from geoseg.errors import ConfigError, GeosegError, StoreError
 
@@ -19,11 +20,9 @@ DATA, CALL = 1, 2
 """Exit codes: the data are at fault; the call is."""
 
 _LINES = 3
-_OF_KEYS = ("unknown_key", "missing")
-"""Errors whose path ends in a key that somebody wrote, or left out, whatever it looks like."""
 _IN_WORKER = re.compile(r"^Caught \w+ in DataLoader worker.*\n[\w.]+: ", re.DOTALL)
 """What torch puts before the text of an error in a worker: a whole traceback."""
-_TYPE = re.compile(r"^[A-Z]|\[|^constrained-|^function-|^(int|float|str|bool|tuple|none)$")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 @contextmanager
@@ -70,7 +69,7 @@ def lines_of(error: Exception, name: str, *, most: int = _LINES) -> list[str]:
         return _of_the_machine(error)
     if not isinstance(error, ValidationError):
         return [" ".join(_IN_WORKER.sub("", str(error)).split())]
-    found = [_joined(name, place, what) for place, what in _problems(error).items()]
+    found = [_joined(name, place, what) for place, what in problems_of(error).items()]
     if len(found) > most:
         more = len(found) - most
         found[most - 1 :] = [f"{found[most - 1]}; and {more} more like these"]
@@ -87,33 +86,22 @@ def _of_the_machine(error: Exception) -> list[str]:
     return []
 
 
-def _problems(error: ValidationError) -> dict[str, str]:
-    """`path.to.key` to what is wrong there."""
-    problems: dict[tuple[str, ...], list[str]] = {}
-    for record in error.errors(include_url=False):
-        # Where a field takes several types, pydantic adds the type that was tried to the path.
-        *parents, last = record["loc"] or ("",)
-        kept = [str(part) for part in parents if not _TYPE.search(str(part))]
-        if last and (record["type"] in _OF_KEYS or not _TYPE.search(str(last))):
-            kept.append(str(last))
-        place = tuple(kept)
-        problems.setdefault(place, []).append(record["msg"].removeprefix("Value error, "))
-    inner = {place[:depth] for place in problems for depth in range(len(place))}
-    return {
-        ".".join(place): "; or: ".join(dict.fromkeys(texts))
-        for place, texts in problems.items()
-        if place not in inner  # a list is not "too short" because its only item is wrong
-    }
-
-
 def _joined(*parts: str) -> str:
     return " ".join(": ".join(part for part in parts if part).split())
 
 
+def printable(text: str) -> str:
+    """A text of a file in a line on a terminal, which does not obey what is in it.
+
+    Control characters and those that turn the direction of writing become their escapes.
+    """
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
 def _tell(first: str, *others: str) -> None:
-    typer.echo(f"error: {first}", err=True)
+    typer.echo(f"error: {printable(first)}", err=True)
     for line in others:
-        typer.echo(f"       {line}", err=True)
+        typer.echo(f"       {printable(line)}", err=True)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from geoseg.window import Size, Window, sliding
 if TYPE_CHECKING:
     from geoseg.labels.array import ArrayLabels
     from geoseg.labels.blend import Blend
+    from geoseg.labels.manifest import MadeBy
     from geoseg.labels.sources import SourceLabels
 
 Ids = NDArray[np.uint8]
@@ -98,6 +99,11 @@ class Labels(ABC):
             f"{type(self).__name__} holds no scores of {window}; predict with store=None, or into a "
             "store with scores=True, to keep them"
         )
+
+    @property
+    def made_by(self) -> MadeBy | None:
+        """How a prediction made them, where they know it: files that geoseg wrote do."""
+        return None
 
     def blocks(self) -> Iterator[Window]:
         """Windows of 512 whole rows (fewer at the end) that cover the grid, top to bottom."""
@@ -202,7 +208,7 @@ class LabelStore(Tagged):
     def write(self, labels: Labels) -> Labels:
         """Write finished labels, some rows after the other, and read them back.
 
-        Memory grows with the width of the grid only. The labels may lie in the very files that are
+        What labels tell of how they were made is told on. Memory grows with the width of the grid only. The labels may lie in the very files that are
         replaced, where those are renamed when they are whole.
 
         Args:
@@ -211,7 +217,12 @@ class LabelStore(Tagged):
         Raises:
             LabelError: The store wants scores and the labels hold none.
             StoreError: The place cannot be written, or the labels cannot be read.
+
+        Warns:
+            UserWarning: What the labels tell of how they were made cannot be read.
         """
+        from geoseg.labels.manifest import tell_on
+
         width = labels.grid.width
         layers = 1 + len(labels.classes) if self.wants_scores else 1
         with (
@@ -222,6 +233,7 @@ class LabelStore(Tagged):
                 for window in self._pieces(block, labels):
                     scores = labels.scores(window) if self.wants_scores else None
                     writer.write(window, labels.read(window), scores)
+            tell_on(writer, labels)
         return self.read()
 
     def _pieces(self, block: Window, labels: Labels) -> Iterator[Window]:

@@ -144,7 +144,8 @@ def class_ids(
         if default is None:
             raise LabelError(
                 f"{name}: nothing tells the class of the features; pass class_by= (a column of class "
-                f"names or ids) or default_class= (one of {listed(classes)})"
+                f"names or ids) or default_class= (one of {listed(classes)}), or background= (the id of "
+                "pixels without a polygon) where there are two classes"
             )
         return np.full(len(frame), default, np.uint8)
     codes, values = pd.factorize(_column(frame, class_by, "class_by", name))

@@ -23,7 +23,7 @@ from geoseg.labels.tiff import (
 from geoseg.labels.tifflabels import GeoTIFFLabels, beside
 from geoseg.labels.tiffwriter import GeoTIFFLabelWriter
 from geoseg.labels.tilerows import TileRows
-from geoseg.outputs import written_together
+from geoseg.outputs import check_names, written_together
 from geoseg.sources.files.wholetiff import check_whole
 from geoseg.spec import Uri
 
@@ -82,11 +82,12 @@ class GeoTIFFLabelStore(LabelStore):
         return tuple(quantity for quantity in QUANTITIES if wanted[quantity])
 
     def check(self) -> None:
-        """See that nothing is replaced that may not be; see LabelStore.
+        """See that the files can be named so, and nothing is replaced that may not be; see LabelStore.
 
         Raises:
-            StoreError: A file is there already and `mode` is "error".
+            StoreError: A name is none of a file or too long, or a file is there already and `mode` is "error".
         """
+        check_names(self.outputs)
         there = [uri for uri in self.outputs if Path(uri).exists()] if self.mode == "error" else []
         if there:
             raise StoreError(

@@ -11,13 +11,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
 
+from geoseg.drafts import take_back
 from geoseg.errors import ConfigError, StoreError
 from geoseg.labels.bandfile import BandDraft, Told, is_whole, read_band
 from geoseg.labels.keptfolder import KeptList, clear, folder_of, listed_in, write_list
 from geoseg.labels.manifest import Part
 from geoseg.labels.rows import BAND_ROWS, LabelRows, row_bands
 from geoseg.labels.runlock import RunLock
-from geoseg.outputs import local_path, take_back
+from geoseg.outputs import local_path
 from geoseg.spec import FrozenMap
 
 
@@ -56,7 +57,7 @@ class KeptBands:
         """What an earlier run left, or nothing yet.
 
         Where that was killed while its files took their names, they are taken back, see
-        `geoseg.outputs.take_back`.
+        `geoseg.drafts.take_back`.
 
         Raises:
             ConfigError: The earlier run was another one.
@@ -229,7 +230,7 @@ class KeptBands:
             return None
 
     def _hidden(self) -> set[str]:
-        """Folders beside the output in which it is, or was, being written; see `geoseg.outputs`."""
+        """Folders beside the output in which it is, or was, being written; see `geoseg.drafts`."""
         names = (glob.escape(local_path(uri).name) for uri in self._outputs)
         found = (self.folder.parent.glob(f".{name}-????????") for name in names)
         return {path.name for paths in found for path in paths}

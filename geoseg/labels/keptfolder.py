@@ -9,7 +9,7 @@ from pathlib import Path
 from geoseg.labels.bandfile import Told
 from geoseg.labels.manifest import Part
 from geoseg.labels.runlock import LOCK
-from geoseg.outputs import local_path
+from geoseg.outputs import check_names
 from geoseg.spec import FrozenMap, Spec
 
 _LIST = "state.json"
@@ -27,8 +27,12 @@ class KeptList(Spec):
 
 
 def folder_of(uri: str) -> Path:
-    """Where the finished bands of an output are kept."""
-    path = local_path(uri)
+    """Where the finished bands of an output are kept.
+
+    Raises:
+        StoreError: The output cannot be named so.
+    """
+    (path,) = check_names((uri,))
     return path.with_name(f".{path.name}.resume")
 
 

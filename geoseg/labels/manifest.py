@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 from geoseg.classes import ClassMap
 from geoseg.errors import StoreError
 from geoseg.grid import Grid
-from geoseg.labels.base import LabelWriter
+from geoseg.labels.base import Labels, LabelWriter
 from geoseg.labels.blend import Blend
 from geoseg.spec import FrozenMap, Spec
 
@@ -146,6 +147,21 @@ def tell(writer: LabelWriter, made_by: MadeBy) -> None:
     """Let a map tell how it was made, if its writer can keep that; call it before the writer ends."""
     if isinstance(writer, TellingWriter):
         writer.tell(made_by.model_dump_json())
+
+
+def tell_on(writer: LabelWriter, labels: Labels) -> None:
+    """Let a copy of labels tell what they tell of how they were made.
+
+    Warns:
+        UserWarning: It cannot be read.
+    """
+    try:
+        found = labels.made_by
+    except StoreError as error:
+        warnings.warn(f"{error}; the copy does not tell how it was made", stacklevel=3)
+        return
+    if found is not None:
+        tell(writer, found)
 
 
 def made_by_in(text: str | None, uri: str) -> MadeBy | None:

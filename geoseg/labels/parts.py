@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,7 +23,7 @@ from geoseg.labels.rows import LabelRows, row_bands
 from geoseg.labels.tiff import RUN_TAG, TILE, create_ids
 from geoseg.labels.tifflabels import GeoTIFFLabels
 from geoseg.labels.tilerows import TileRows
-from geoseg.outputs import refuse_inputs, written_together
+from geoseg.outputs import check_names, refuse_inputs, written_together
 from geoseg.sources.files.wholetiff import check_whole, codec, not_written
 from geoseg.sources.handles import GDAL_ERRORS, open_raster
 from geoseg.window import Window
@@ -38,8 +39,15 @@ def grid_of(part: Part) -> Grid:
 
 
 def part_outputs(uri: str, *, scores: bool) -> tuple[str, ...]:
-    """The files that `write_part` makes, with the scores or without."""
-    return (uri, _scores_uri(uri)) if scores else (uri,)
+    """The files that `write_part` makes, with the scores or without.
+
+    Raises:
+        StoreError: They cannot be named so.
+    """
+    check_names((uri,))
+    outputs = (uri, _scores_uri(uri)) if scores else (uri,)
+    check_names(outputs)
+    return outputs
 
 
 def write_part(
@@ -108,6 +116,7 @@ def merge(parts: Sequence[str], store: LabelStore) -> Labels:
     if not parts:
         raise ConfigError("there are no parts to merge; name the files that the shards wrote")
     refuse_inputs(store.outputs, [*parts, *map(_scores_uri, parts)])
+    store.check()
     opened = sorted((_open(uri) for uri in parts), key=lambda opened: opened.part.rows)
     _check_one_run(opened)
     _check_rows(opened)
@@ -238,8 +247,8 @@ def _gap(first: int, stop: int, height: int) -> ConfigError:
 
 
 def _scores_uri(uri: str) -> str:
-    path = Path(uri)
-    return str(path.with_name(f"{path.stem}.part{path.suffix}"))
+    stem, suffix = os.path.splitext(uri)  # noqa: PTH122 - uris are text, and may be no path
+    return f"{stem}.part{suffix}"
 
 
 @contextmanager

@@ -8,9 +8,9 @@ import warnings
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from weakref import WeakSet
 
 from geoseg.errors import StoreError
+from geoseg.filelock import locked, opened
 
 LOCK = "lock"
 """The name of the locked file."""
@@ -18,17 +18,12 @@ LOCK = "lock"
 _TRIES = 50
 """How often the folder may vanish while it is being locked, because another run has just ended."""
 
-_HELD: WeakSet[FileIO] = WeakSet()
-"""Open files of this process that are, or are being, locked."""
-
 
 class RunLock:
     """A folder that is one run's own, until it is released or the process ends, by `kill -9` too.
 
-    The lock is `flock`, which also keeps two threads of one process apart; forked children close their
-    copy of the file at once, so that they neither hold the lock for a parent that was killed nor release
-    it. On Windows it is `msvcrt.locking`. On a file system that knows no locks (some network ones) the
-    run goes on without, with a warning.
+    See `geoseg.filelock`. On a file system that knows no locks (some network ones) the run goes on
+    without, with a warning.
     """
 
     def __init__(self, folder: Path, uri: str) -> None:
@@ -73,10 +68,9 @@ class RunLock:
         for _ in range(_TRIES):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                file = FileIO(str(self._path), "a")
+                file = opened(self._path, "a")
             except FileNotFoundError:
                 continue
-            _HELD.add(file)
             if not _is_locked(file, uri):
                 file.close()
                 break
@@ -96,40 +90,14 @@ class RunLock:
             return False
 
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _is_locked(file: FileIO, uri: str) -> bool:  # noqa: ARG001
-        """Whether the file could be locked."""
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
+def _is_locked(file: FileIO, uri: str) -> bool:
+    """Whether the file could be locked."""
+    try:
+        return locked(file)
+    except OSError as error:
+        warnings.warn(
+            f"{uri}: no lock can be taken beside it ({error.strerror}); see that no other run writes "
+            "the same map",
+            stacklevel=6,
+        )
         return True
-
-else:
-    import fcntl
-
-    def _is_locked(file: FileIO, uri: str) -> bool:
-        """Whether the file could be locked."""
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            warnings.warn(
-                f"{uri}: no lock can be taken beside it ({error.strerror}); see that no other run writes "
-                "the same map",
-                stacklevel=6,
-            )
-        return True
-
-
-def _let_go() -> None:
-    """In a forked child: the locks are the parent's."""
-    for file in list(_HELD):
-        file.close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go)

@@ -14,6 +14,7 @@ from geoseg.grid import Grid
 from geoseg.labels.base import Ids, Labels, LabelSource
 from geoseg.labels.features import (
     Strips,
+    background_in,
     class_id,
     class_ids,
     priorities,
@@ -145,8 +146,9 @@ class VectorLabels(LabelSource):
     default_class: str | int | None = None
     """Name or id for features whose class is missing or unknown; None: those are an error. Without
     `class_by` it may be left out where there are two classes: it is the one that is no background."""
-    background: int | None = 0
-    """The class id of pixels without a polygon; None: they are not known (`ignore_id`)."""
+    background: int | Literal["named"] | None = "named"
+    """The class id of pixels without a polygon; None: they are not known (`ignore_id`). "named": 0, if that
+    class is called "background", "other", "nothing", "none", "no ..." or "non-..."; else None."""
     all_touched: bool = False
     """Whether a polygon fills every pixel it touches, rather than those whose centre it covers."""
     priority_by: str | None = None
@@ -185,13 +187,22 @@ class VectorLabels(LabelSource):
         self._ids_of(frame, classes)
         priorities(frame, priority_by=self.priority_by, name=name)
 
+    @property
+    def background_id(self) -> int | None:
+        """The class id of pixels without a polygon; None where they are not known.
+
+        Raises:
+            LabelError: That is to go by the names of the classes, and there is no class map.
+        """
+        return background_in(self.class_map) if self.background == "named" else self.background
+
     def of_background(self, grid: Grid) -> Strips | None:
         """The polygons with `ignore_id` where there is none, to tell those of the background's class.
 
         None where no polygon has that class: each of its pixels is one without a polygon then.
         """
-        strips = self._strips_on(grid)
-        if self.background is None or not strips.holds(self.background):
+        strips, background = self._strips_on(grid), self.background_id
+        if background is None or not strips.holds(background):
             return None
         return strips.filled_with(self.class_map.ignore_id)
 
@@ -209,8 +220,8 @@ class VectorLabels(LabelSource):
         fill = self._fill_of(classes)
         frame = polygons_on(grid, self.source)
         ids = self._ids_of(frame, classes)
-        if self.background is not None:
-            warn_of_background(ids, self.background, classes=classes, name=name)
+        if (background := self.background_id) is not None:
+            warn_of_background(ids, background, classes=classes, name=name)
         priority = priorities(frame, priority_by=self.priority_by, name=name)
         edges = Edges.of(
             geometries_of(frame),
@@ -232,14 +243,15 @@ class VectorLabels(LabelSource):
 
     def _fill_of(self, classes: ClassMap) -> int:
         """The id of pixels without a polygon."""
-        if self.background is None:
+        background = self.background_id
+        if background is None:
             return classes.ignore_id
-        if self.background not in (*classes.ids, classes.ignore_id):
+        if background not in (*classes.ids, classes.ignore_id):
             raise LabelError(
-                f"background={self.background} is no class; the classes are {listed(classes)}; pass "
+                f"background={background} is no class; the classes are {listed(classes)}; pass "
                 "one of their ids, or background=None where pixels without a polygon are not known"
             )
-        return self.background
+        return background
 
     def _default_of(self, classes: ClassMap) -> int | None:
         """The id of features without a class of their own."""
@@ -251,7 +263,7 @@ class VectorLabels(LabelSource):
                     f"{listed(classes)}"
                 )
             return found
-        others = [i for i in classes.ids if i != self.background]
+        others = [i for i in classes.ids if i != self.background_id]
         if self.class_by is None and len(classes) == 2 and len(others) == 1:  # noqa: PLR2004
             return others[0]
         return None

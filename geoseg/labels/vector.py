@@ -28,7 +28,7 @@ from geoseg.labels.polygons.files import (
 )
 from geoseg.labels.polygons.ground import check_metres
 from geoseg.labels.values import listed
-from geoseg.outputs import written_whole
+from geoseg.outputs import check_names, written_whole
 from geoseg.sources.cache import remember
 from geoseg.spec import AlsoWritten, Uri
 from geoseg.window import Window
@@ -101,11 +101,13 @@ class VectorLabelStore(LabelStore):
         return self.scores
 
     def check(self) -> None:
-        """See that nothing is replaced that may not be; see LabelStore.
+        """See that the file can be named so, and nothing is replaced that may not be; see LabelStore.
 
         Raises:
-            StoreError: The file is there already and `mode` is "error".
+            StoreError: The name is none of a file or too long, or the file is there already and `mode` is
+                "error".
         """
+        check_names((self.uri,))
         if self.mode == "error" and Path(self.uri).exists():
             raise StoreError(
                 f"{self.uri}: is there already and this store replaces nothing; choose another name, "

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import pytorch_lightning as pl
-from torch import distributed as dist
-from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
+from pytorch_lightning.utilities import CombinedLoader
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from geoseg.classes import ClassMap
 from geoseg.datasets import (
@@ -20,8 +20,9 @@ from geoseg.datasets.epochs import EpochSampler
 from geoseg.datasets.windows import listed
 from geoseg.errors import ConfigError
 from geoseg.learner.facts import DataFacts, check_labels, facts_of, scaled_statistics
+from geoseg.learner.fitting.sharing import EachOnce, check_enough, sharing
 from geoseg.learner.measured import dataset_statistics
-from geoseg.learner.samples import Given, Samples, plain, samples_of, with_classes
+from geoseg.learner.samples import Given, Samples, plain, samples_of, some, with_classes
 from geoseg.learner.standardized import common_standardize, with_standardize
 from geoseg.sampling import Sampling
 from geoseg.scene import Scene
@@ -53,7 +54,7 @@ class SegmentationData(pl.LightningDataModule):
         Args:
             train: Scenes from which windows are drawn, or a data set. A scene may be a mapping of its
                 fields, or the path of a YAML file; labels that name no classes get the module's.
-            valid: The same to be looked at window by window; None: no validation.
+            valid: The same to be looked at window by window; None or an empty list: no validation.
             size: Pixels of a window, one number or (height, width).
             length: Windows in an epoch.
             batch_size: Windows in a step.
@@ -69,7 +70,8 @@ class SegmentationData(pl.LightningDataModule):
         """
         super().__init__()
         self.train = samples_of(train)
-        self.valid = None if valid is None else samples_of(valid)
+        beside = some(valid)
+        self.valid = None if beside is None else samples_of(beside)
         self.size, self.length, self.batch_size = size, length, batch_size
         self.seed, self.workers, self.order = seed, workers, order
         rules = sampling if isinstance(sampling, Sampling) else plain(sampling or {})
@@ -78,6 +80,17 @@ class SegmentationData(pl.LightningDataModule):
             raise ConfigError(
                 "sampling is for training scenes, but `train` is a data set, which draws its own windows; "
                 "give it the rules, or give its scenes"
+            )
+
+    def setup(self, stage: str) -> None:
+        """See that a validation by itself has something to look at.
+
+        Raises:
+            ConfigError: It has not.
+        """
+        if stage == "validate" and self.valid is None:
+            raise ConfigError(
+                "there is nothing to validate on; give SegmentationData some `valid` scenes or a data set"
             )
 
     def check(self, classes: ClassMap) -> None:
@@ -101,10 +114,10 @@ class SegmentationData(pl.LightningDataModule):
         """
         train = self.train
         windows = len(train) if isinstance(train, Dataset) else self.length  # type: ignore[arg-type]
-        _enough("training", windows, ranks)
+        check_enough("training", windows, ranks=ranks)
         beside = self._validation()
         if beside is not None:
-            _enough("validation", len(beside), ranks)  # type: ignore[arg-type]
+            check_enough("validation", len(beside), ranks=ranks)  # type: ignore[arg-type]
 
     def facts(self) -> DataFacts | None:
         """Bands, dtype and statistics of the training scenes; None for a data set."""
@@ -134,12 +147,17 @@ class SegmentationData(pl.LightningDataModule):
         windows = self.train
         if not isinstance(windows, Dataset):
             windows = self._random(windows)
-        _enough("training", len(windows), _ranks())  # type: ignore[arg-type]
+        check_enough("training", len(windows), ranks=sharing())  # type: ignore[arg-type]
+        sampler: LocalSampler | EpochSampler
         if isinstance(windows, RandomWindowGeoDataset):
-            return self._loader(
-                windows, sampler=LocalSampler(windows, self.batch_size, workers=self.workers)
-            )
-        return self._loader(windows, sampler=EpochSampler(windows, seed=self.seed))
+            sampler = LocalSampler(windows, self.batch_size, workers=self.workers)
+        else:
+            sampler = EpochSampler(windows, seed=self.seed)
+        if self.trainer is not None:
+            # Workers read ahead as soon as they are started: in a training that is resumed before
+            # Lightning tells them the epoch.
+            sampler.set_epoch(self.trainer.current_epoch)
+        return self._loader(windows, sampler=sampler)
 
     def _random(self, scenes: Sequence[Scene]) -> RandomWindowGeoDataset:
         """Random windows of the training scenes."""
@@ -161,7 +179,7 @@ class SegmentationData(pl.LightningDataModule):
             cache=rules.cache,
         )
 
-    def val_dataloader(self) -> list[Any] | DataLoader[dict[str, Any]]:
+    def val_dataloader(self) -> NoLoaders | DataLoader[dict[str, Any]]:
         """Batches of windows side by side; no pixel is counted twice.
 
         Scenes without the Standardize of the training scenes get it.
@@ -171,9 +189,9 @@ class SegmentationData(pl.LightningDataModule):
         """
         windows = self._validation()
         if windows is None:
-            return []
-        ranks = _ranks()
-        _enough("validation", len(windows), ranks)  # type: ignore[arg-type]
+            return NoLoaders()
+        ranks = sharing()
+        check_enough("validation", len(windows), ranks=ranks)  # type: ignore[arg-type]
         return self._loader(windows, sampler=EachOnce(windows) if ranks > 1 else None)
 
     def _validation(self) -> Dataset[dict[str, Any]] | None:
@@ -208,38 +226,18 @@ class SegmentationData(pl.LightningDataModule):
         )
 
 
-def _ranks() -> int:
-    """Processes that share the windows."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+class NoLoaders(CombinedLoader):
+    """No validation; an empty list is to Lightning one loader without batches, of which it warns."""
 
-
-def _enough(what: str, windows: int, ranks: int) -> None:
-    if ranks > 1 and windows < ranks:
-        raise ConfigError(
-            f"there are fewer windows for {what} ({windows}) than devices ({ranks}), each of which needs "
-            f"one; use fewer devices, or {_MORE[what]}"
-        )
-
-
-_MORE = {
-    "training": "a larger `length` or data set",
-    "validation": "more or larger validation scenes, or a smaller `size`",
-}
-
-
-class EachOnce(DistributedSampler[dict[str, Any]]):
-    """Every number on exactly one rank; torch's own sampler repeats some to make ranks equal."""
-
-    def __init__(self, windows: Dataset[dict[str, Any]]) -> None:
-        """The process group must have begun."""
-        super().__init__(windows, shuffle=False)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(range(self.rank, self._total, self.num_replicas))
-
-    def __len__(self) -> int:
-        return len(range(self.rank, self._total, self.num_replicas))
+    def __init__(self) -> None:
+        """There is nothing to name."""
+        super().__init__([], "sequential")
 
     @property
-    def _total(self) -> int:
-        return len(self.dataset)  # type: ignore[arg-type]
+    def flattened(self) -> list[Any]:
+        """The loaders, of which there is none."""
+        return []
+
+    @flattened.setter
+    def flattened(self, loaders: list[Any]) -> None:
+        """Lightning gives them back as it has taken them."""

@@ -26,7 +26,7 @@ from geoseg.learner.prediction.device import probabilities
 from geoseg.learner.prediction.fingerprint import weights_digest
 from geoseg.learner.prediction.predictor import Predictor
 from geoseg.learner.prediction.structure import structure_digest
-from geoseg.learner.samples import Samples
+from geoseg.learner.samples import Samples, some
 from geoseg.learner.standardized import with_standardize
 from geoseg.learner.training import Precision, Training
 from geoseg.scene import Scene
@@ -135,7 +135,7 @@ class Learner(Predictor):
 
         Args:
             train: Scenes with labels, or a map-style data set with `image`, `mask` and `valid`.
-            valid: The same to measure on; None: no measuring.
+            valid: The same to measure on; None or an empty list: no measuring.
             resume: A checkpoint (`last.ckpt`, `best.ckpt`) of an earlier fit to go on from, with the same
                 scenes and options: the result is that of a fit that was never interrupted.
             folder: Where `metrics.csv`, `last.ckpt` and `best.ckpt` are kept; None: nowhere.
@@ -147,6 +147,7 @@ class Learner(Predictor):
                 learn from, or an option cannot be met; before the first epoch.
         """
         self._name_custom()
+        valid = some(valid)
         check_options(self.training, folder=folder, resume=resume, measure=valid is not None)
         ready = prepare(
             self.classes, self.training, train, valid, model=self._model, augmentation=augmentation

@@ -7,39 +7,26 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch import distributed as dist
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import Dataset
 
 from geoseg.classes import ClassMap
 from geoseg.classweights import class_weights as weights_by
 from geoseg.errors import ConfigError
-from geoseg.labels import metrics
 from geoseg.learner import augment, losses, models
-from geoseg.learner.choices import chosen
 from geoseg.learner.data import SegmentationData
 from geoseg.learner.fitting.counting import Counts, count_labels
-from geoseg.learner.fitting.optimizers import (
-    MONITORED,
-    OPTIMIZERS,
-    SCHEDULES,
-    build_optimizer,
-    build_schedule,
-    check_steps,
-)
+from geoseg.learner.fitting.logged import log_mean
+from geoseg.learner.fitting.network import logits_of
 from geoseg.learner.fitting.plainly import class_map_of, class_weights_of, kept_augmentation
+from geoseg.learner.fitting.pooled import IGNORED, PooledModule, taken
 from geoseg.learner.fitting.scaled import per_channel, scaled_to_unit
+from geoseg.learner.fitting.scheduled import ScheduledModule
 from geoseg.learner.fitting.seeds import seed_of
 from geoseg.learner.fitting.trainedon import TrainedOnScenes
-from geoseg.learner.items import ids_of, looked_up, refuse_ids, valid_of
-
-_IGNORED = 255
-"""Channel of pixels that are not labelled."""
-_UNKNOWN = -1
-"""Channel of ids that no class has."""
+from geoseg.learner.items import valid_of
 
 
-class SegmentationModule(TrainedOnScenes):
+class SegmentationModule(TrainedOnScenes, ScheduledModule, PooledModule):
     """A segmentation network that takes images as data sets give them.
 
     The constructor takes plain values, so that the module works in a Lightning script by itself.
@@ -51,12 +38,6 @@ class SegmentationModule(TrainedOnScenes):
     """(channel, 1, 1), in the units of scaled images."""
     std: Tensor
     """(channel, 1, 1), above 0."""
-    channel_of: Tensor
-    """(256,) the channel of each class id; 255 of `ignore_id`, -1 of all others."""
-    confusion: Tensor
-    """(class, class) pixels of the running validation; rows are the truth."""
-    _steps: int | None = None
-    """Of the training for which a schedule was made here."""
 
     def __init__(
         self,
@@ -107,7 +88,7 @@ class SegmentationModule(TrainedOnScenes):
             std: One number a channel, above 0; None: the same way, else 1.
         """
         super().__init__()
-        self.classes = class_map_of(classes)
+        self.take_classes(class_map_of(classes))
         self.save_hyperparameters(
             {
                 "classes": self.classes.model_dump(mode="json"),
@@ -144,18 +125,10 @@ class SegmentationModule(TrainedOnScenes):
         self.class_weights = class_weights_of(class_weights, len(self.classes))
         self._build_loss()
         self.augmentation = augment.build(augmentation)
-        chosen("optimizer", optimizer, OPTIMIZERS)
-        chosen("schedule", schedule, SCHEDULES)
-        self.optimizer_name, self.schedule = optimizer, schedule
-        self.lr, self.weight_decay, self.seed = lr, weight_decay, seed
+        self.take_schedule(optimizer, schedule=schedule, lr=lr, weight_decay=weight_decay)
+        self.seed = seed
         self.register_buffer("mean", per_channel(mean, in_channels, 0.0))
         self.register_buffer("std", per_channel(std, in_channels, 1.0, positive=True))
-        channels = torch.from_numpy(self.classes.channel_table()).long()
-        channels[channels == _IGNORED] = _UNKNOWN
-        channels[self.classes.ignore_id] = _IGNORED
-        self.register_buffer("channel_of", channels, persistent=False)
-        confusion = torch.zeros(len(self.classes), len(self.classes), dtype=torch.int64)
-        self.register_buffer("confusion", confusion, persistent=False)
 
     def setup(self, stage: str) -> None:
         """Before a training or validation: compare classes with the scenes, and measure them where none was given.
@@ -217,7 +190,7 @@ class SegmentationModule(TrainedOnScenes):
         Returns:
             (batch, class, height, width), in the order of `classes`.
         """
-        return self._logits(self.normalized(image, valid))
+        return logits_of(self.network, self.normalized(image, valid), classes=len(self.classes))
 
     def normalized(self, image: Tensor, valid: Tensor | None = None) -> Tensor:
         """Float images of mean 0 and deviation 1, and 0 where not valid."""
@@ -229,7 +202,7 @@ class SegmentationModule(TrainedOnScenes):
         """The loss of one batch."""
         place = (self.current_epoch, batch_idx, self.global_rank)
         loss = self.loss_of(batch, seed=seed_of(self.seed, *place))
-        self._log_mean("train_loss", loss, len(batch["image"]))
+        log_mean(self, "train_loss", loss, count=len(batch["image"]))
         return loss
 
     def loss_of(self, batch: dict[str, Any], *, seed: int) -> Tensor:
@@ -239,22 +212,11 @@ class SegmentationModule(TrainedOnScenes):
             batch: `image`, `mask` and `valid`, on the module's device.
             seed: The augmentation follows from it.
         """
-        batch = _taken(batch)
+        batch = taken(batch)
         batch = {**batch, "image": self.normalized(batch["image"], batch["valid"])}
         batch = self.augmentation(batch, torch.Generator().manual_seed(seed))
-        logits = self._logits(batch["image"])
-        return self.loss(logits, self._target(batch["mask"]), batch["valid"])
-
-    def kept(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        """(batch, height, width): which pixels of a batch are valid and labelled, and all their channels."""
-        target = self._target(batch["mask"])
-        return valid_of(batch["valid"]) & (target != _IGNORED), target
-
-    def confusion_of(self, logits: Tensor, batch: dict[str, Any]) -> Tensor:
-        """(class, class) pixels of a batch; rows are the truth."""
-        kept, target = self.kept(batch)
-        pairs = target[kept] * len(self.classes) + logits.argmax(dim=1)[kept]
-        return torch.bincount(pairs, minlength=self.confusion.numel()).view_as(self.confusion)
+        logits = logits_of(self.network, batch["image"], classes=len(self.classes))
+        return self.loss(logits, self.target(batch["mask"]), batch["valid"])
 
     def on_train_start(self) -> None:
         """See that class weights are known, and that the schedule ends where the training does.
@@ -263,105 +225,18 @@ class SegmentationModule(TrainedOnScenes):
             ConfigError: Class weights go by a rule, and there is no SegmentationData to look at; or a
                 checkpoint's schedule was made for another number of steps.
         """
-        if self._steps is not None:
-            check_steps(self.trainer, self._steps)
+        super().on_train_start()
         if self.unweighed is not None:
             raise ConfigError(
                 f"class_weights {self.unweighed!r} looks at the labels of a SegmentationData, but the "
                 "Trainer has none; pass one number a class, or call module.weigh(counts) before"
             )
 
-    def on_train_epoch_start(self) -> None:
-        """Log the learning rate with which the epoch begins."""
-        self._log_or_nan("lr", float(self.trainer.optimizers[0].param_groups[0]["lr"]))
-
-    def on_train_epoch_end(self) -> None:
-        """Let "plateau" look at the epoch: here, so that a checkpoint of the epoch knows it."""
-        for config in self.trainer.lr_scheduler_configs:
-            if isinstance(config.scheduler, ReduceLROnPlateau):
-                config.scheduler.step(float(self.trainer.callback_metrics.get(MONITORED, "nan")))
-
-    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Lightning's own step comes after the checkpoint, too late for "plateau"."""
-        if not isinstance(scheduler, ReduceLROnPlateau):
-            super().lr_scheduler_step(scheduler, metric)
-
-    def on_validation_epoch_start(self) -> None:
-        """Start a new confusion matrix."""
-        self.confusion.zero_()
-
-    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:  # noqa: ARG002
-        """Add a batch to the confusion matrix, and log its loss."""
-        batch = _taken(batch)
-        logits = self(batch["image"], batch["valid"])
-        loss = self.loss(logits, self._target(batch["mask"]), batch["valid"])
-        self._log_mean("valid_loss", loss, len(logits))
-        self.confusion += self.confusion_of(logits, batch)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the IoU of each class, and their mean, of all pixels of all batches and ranks together.
-
-        A class that occurs neither in the labels nor in the prediction has none: NaN.
-        """
-        confusion = self.confusion.clone()
-        if self.trainer.world_size > 1:
-            dist.all_reduce(confusion)
-        of_classes = metrics.iou(confusion.cpu().numpy())
-        self._log_or_nan(MONITORED, metrics.mean(of_classes))
-        for name, iou in zip(self.classes.names, of_classes, strict=True):
-            self._log_or_nan(f"valid_iou_{name}", iou)
-
-    def _logits(self, normal: Tensor) -> Tensor:
-        """What the network makes of normalised images, seen to have the right shape."""
-        logits: Any = self.network(normal)
-        expected = (len(normal), len(self.classes), *normal.shape[2:])
-        if not isinstance(logits, Tensor) or tuple(logits.shape) != expected:
-            got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise ConfigError(
-                f"the network gives {got}, expected a tensor {expected}: (batch, class, height, width) "
-                f"logits of {len(self.classes)} classes at the size of the image"
-            )
-        return logits
-
-    def _target(self, mask: Tensor) -> Tensor:
-        """The channel of each class id of a mask."""
-        ids = ids_of(mask)
-        target = looked_up(self.channel_of, ids, strange=_UNKNOWN)
-        if (target == _UNKNOWN).any():
-            strange = sorted(set(ids[target == _UNKNOWN].tolist()))
-            refuse_ids("a mask holds", strange, self.classes)
-        return target
-
-    def _log_mean(self, name: str, value: Tensor, count: int) -> None:
-        """Log the mean of an epoch over all batches and ranks."""
-        self.log(name, value, on_step=False, on_epoch=True, batch_size=count, sync_dist=True)
-
-    def _log_or_nan(self, name: str, value: float | None) -> None:
-        """Log what all ranks know alike."""
-        value = float("nan") if value is None else value
-        self.log(name, value, sync_dist=self.trainer.world_size > 1)
-
     def _build_loss(self) -> None:
         weights = None if isinstance(self.class_weights, str) else self.class_weights
         self.loss = losses.build(
             self.hparams["loss"],
-            ignore_index=_IGNORED,
+            ignore_index=IGNORED,
             class_weights=weights,
             **self.hparams["loss_options"],
         )
-
-    def configure_optimizers(self) -> Any:
-        """The optimizer, with its schedule over all steps of the training."""
-        parameters = [p for p in self.parameters() if p.requires_grad]
-        optimizer = build_optimizer(
-            self.optimizer_name, parameters, lr=self.lr, weight_decay=self.weight_decay
-        )
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = build_schedule(self.schedule, optimizer, lr=self.lr, steps=steps)
-        self._steps = steps
-        return optimizer if schedule is None else {"optimizer": optimizer, "lr_scheduler": schedule}
-
-
-def _taken(batch: dict[str, Any]) -> dict[str, Any]:
-    """A batch of a data set of one's own with a mask and `valid` that augmentations and losses take."""
-    return {**batch, "mask": ids_of(batch["mask"]), "valid": valid_of(batch["valid"])}

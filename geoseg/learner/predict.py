@@ -63,7 +63,8 @@ def predict(
         max_memory: Bytes for what grows with the width of the scene, see `geoseg.learner.prediction.tiling`. A scene
             that needs more is predicted in pieces, at the cost of the windows on their seams. None: no
             bound.
-        resume: Go on from the finished bands of an earlier run that did not come to its end.
+        resume: Go on from the finished bands of an earlier run that did not come to its end; not with
+            `keep=False`.
         shard: (i, n): predict only number i, from 0, of n stretches of the rows, and write them as a
             part for `geoseg.labels.parts.merge`; the store is a GeoTIFFLabelStore.
         keep: Keep finished bands of 512 rows in a hidden folder beside the output until that is whole, so

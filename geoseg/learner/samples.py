@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 from torch.utils.data import Dataset
@@ -19,6 +19,7 @@ Given = Dataset | Sequence[Scene | Mapping[str, Any] | str]  # type: ignore[type
 Samples = Sequence[Scene] | Dataset[dict[str, Any]]
 """Scenes, or a map-style data set with the keys `image`, `mask` and `valid`."""
 
+_Kind = TypeVar("_Kind")
 _SCENES = TypeAdapter(tuple[Scene, ...])
 
 
@@ -38,6 +39,12 @@ def samples_of(given: Given) -> Samples:
     return _SCENES.validate_python(
         [Scene.from_yaml(scene) if isinstance(scene, str) else plain(scene) for scene in given]
     )
+
+
+def some(given: _Kind) -> _Kind | None:
+    """What is given to validate on; None for an empty list."""
+    listed = isinstance(given, Sequence) and not isinstance(given, str)
+    return None if listed and not given else given
 
 
 def with_classes(samples: Samples, classes: ClassMap) -> Samples:

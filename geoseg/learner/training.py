@@ -37,8 +37,9 @@ class Training(Spec):
     file."""
     model_options: FrozenMap[str, int | float | str | bool] = FrozenMap()
     """Options of the network, such as `width` and `depth` of "unet"."""
-    freeze_epochs: Annotated[int, Field(ge=0)] = 0
-    """Epochs at the beginning in which the encoder stays as it is, with its batch statistics."""
+    freeze_epochs: Annotated[int, Field(ge=0)] | Literal["all"] = 0
+    """Epochs at the beginning in which the encoder stays as it is, with its batch statistics; fewer than
+    `epochs`, or "all" for an encoder that never learns."""
     loss: str = "cross_entropy"
     """A loss by name, see `geoseg.learner.losses`; "cross_entropy+dice" is their sum."""
     loss_options: FrozenMap[str, int | float | str | bool] = FrozenMap()

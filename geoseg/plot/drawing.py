@@ -24,8 +24,14 @@ TITLE, CAPTION, SMALL = 12, 10, 9
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
 """Of lines and bars that are no classes: told apart by colour-blind readers too (Okabe and Ito, 2008)."""
 
+_PAGE = 11.0
+"""Inches of both sides of a sheet that panels share."""
+_LONGISH = 3
+"""How often the longer side holds the shorter one, from which panels no longer lie two by two."""
 _NARROWEST = 2.0
 """Inches of a panel's width at least."""
+_TITLE_INCHES = 0.3
+"""Of height above a panel."""
 _LINE = 0.2
 """Inches of height of a line of letters."""
 _LEGEND_INCHES = 2.6
@@ -60,21 +66,47 @@ def row_of(panels: Mapping[str, Any], *, side: float = SIDE) -> tuple[Figure, li
         side: Inches of a picture's longer side.
     """
     height, width = next(iter(panels.values())).shape[:2]
-    inch = side / max(height, width)
+    return _laid_out(panels, len(panels), side / max(height, width))
+
+
+def block_of(panels: Mapping[str, Any]) -> tuple[Figure, list[Axes]]:
+    """The same, as large as a page lets them be: two a row; long ones one below or beside another.
+
+    Args:
+        panels: Title to picture, (height, width, 3) each.
+    """
+    height, width = next(iter(panels.values())).shape[:2]
+    columns = min(2, len(panels))
+    if width > _LONGISH * height:
+        columns = 1
+    elif height > _LONGISH * width:
+        columns = len(panels)
+    rows = -(-len(panels) // columns)
+    return _laid_out(panels, columns, _PAGE / max(rows * height, columns * width))
+
+
+def _laid_out(panels: Mapping[str, Any], columns: int, inch: float) -> tuple[Figure, list[Axes]]:
+    """Pictures in rows of so many; a pixel takes `inch` inches."""
+    height, width = next(iter(panels.values())).shape[:2]
+    rows = -(-len(panels) // columns)
     wide = max(width * inch, _NARROWEST)
     titles = [wrapped(title, wide, size=TITLE) for title in panels]
     lines = max(title.count("\n") for title in titles)
-    figure = new_figure(len(panels) * wide, height * inch + 1.0 + _LINE * lines)
-    axes = list(figure.subplots(1, len(panels), squeeze=False)[0])
-    for ax, title, panel in zip(axes, titles, panels.values(), strict=True):
+    high = height * inch + _TITLE_INCHES + _LINE * lines
+    figure = new_figure(columns * wide, rows * high + 1.0 - _TITLE_INCHES)
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for ax in axes[len(panels) :]:
+        ax.set_axis_off()
+    for ax, title, panel in zip(axes, titles, panels.values(), strict=False):
         show(ax, panel)
         ax.set_title(literal(title), fontsize=TITLE)
-    return figure, axes
+    return figure, axes[: len(panels)]
 
 
 def caption(figure: Figure, axes: Sequence[Axes], text: str) -> None:
     """Write a text under the first panel, in as many lines as its width asks for."""
-    lines = wrapped(text, figure.get_figwidth() / len(axes), size=CAPTION)
+    columns = len({place.colspan.start for ax in axes if (place := ax.get_subplotspec())})
+    lines = wrapped(text, figure.get_figwidth() / columns, size=CAPTION)
     figure.set_figheight(figure.get_figheight() + _LINE * lines.count("\n"))
     axes[0].set_xlabel(literal(lines), fontsize=CAPTION)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from geoseg.classes import ClassMap
 from geoseg.labels.base import Labels
-from geoseg.plot.drawing import as_array, caption, legend, row_of, sheet_of, size_text
+from geoseg.plot.drawing import as_array, block_of, caption, legend, row_of, sheet_of, size_text
 from geoseg.plot.panels import in_class_colors, legend_of, onto_scene, panels_of
 from geoseg.plot.view import aoi_mask, colored_bands, extent_of, look_at, stretched
 from geoseg.scene import Scene
@@ -69,7 +69,7 @@ def polygons(scene: Scene, source: VectorSource | str, window: Window | None = N
 
 
 def comparison(scene: Scene, prediction: Labels, window: Window | None = None) -> Figure:
-    """Image, truth, prediction and errors side by side, inside the scene's AOI.
+    """Image, truth, prediction and errors in one picture, inside the scene's AOI.
 
     Args:
         scene: Gives image and, if it has labels, truth.
@@ -83,7 +83,7 @@ def comparison(scene: Scene, prediction: Labels, window: Window | None = None) -
     """
     predicted, note = onto_scene(scene, prediction)
     panels = panels_of(scene, predicted, window)
-    figure, axes = row_of(panels)
+    figure, axes = block_of(panels)
     legend(figure, legend_of(prediction.classes, errors="errors" in panels))
     shown = extent_of(scene) if window is None else window
     size = size_text(scene, shown.intersection(scene.grid.whole) or shown)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +17,16 @@ from geoseg.outputs import written_whole
 from geoseg.record.git import git_state
 from geoseg.record.versions import versions
 from geoseg.spec import Spec
+from geoseg.urimask import MASK, masked_values
 
 RESOLVED, FACTS = "run.yaml", "run.json"
 """The resolved experiment, and what else is known of the run."""
 
-_FORMAT = "geoseg-run/1"
+FORMAT = "geoseg-run/1"
+"""Tells such a record from other JSON."""
 _HEAD = "# Written by a run: its experiment, with everything expanded.\n"
 """How such a file begins; one that begins otherwise is somebody's own."""
+_MASKED = f"# Secrets in uris are {MASK}: before it is run again, write them in, or give them by the environment.\n"
 
 
 def refuse_own_file(folder: Path) -> None:
@@ -53,22 +56,31 @@ class Record:
         self._write()
 
     def _write(self) -> None:
-        text = json.dumps(self._facts, indent=2, ensure_ascii=False) + "\n"
+        told = masked_values(self._facts)
+        text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
         with written_whole(str(self._uri)) as path:
             path.write_text(text, encoding="utf-8")
 
 
 @contextmanager
 def recorded(
-    experiment: Spec, folder: Path, *, seeds: dict[str, int], file: str | None
+    experiment: Spec,
+    folder: Path,
+    *,
+    seeds: dict[str, int],
+    file: str | None,
+    known: Mapping[str, Any] | None = None,
 ) -> Iterator[Record]:
     """Write down what is run, and around the block when it began, when it ended and how.
+
+    Others may read it: places of files are told, but not the secrets in their uris.
 
     Args:
         experiment: What is run; its `output` becomes ".", the folder of its file.
         folder: Where the two files are written.
         seeds: {what follows from it: seed}.
         file: The experiment's file, in whose folder git is asked; None: the working directory.
+        known: Facts from the beginning on, such as those of a run that is gone on with.
 
     Yields:
         The record, for facts that come later.
@@ -76,7 +88,7 @@ def recorded(
     Raises:
         StoreError: The files cannot be written.
     """
-    text = _resolved_text(experiment)
+    text = resolved_text(experiment)
     if text is not None:
         with written_whole(str(folder / RESOLVED)) as path:
             path.write_text(_HEAD + text, encoding="utf-8")
@@ -86,7 +98,7 @@ def recorded(
     record = Record(
         folder / FACTS,
         {
-            "format": _FORMAT,
+            "format": FORMAT,
             "status": "running",
             "started": _stamp(started),
             "ended": None,
@@ -97,6 +109,7 @@ def recorded(
             "versions": versions(),
             "platform": platform.platform(),
             "git": git_state(Path.cwd() if file is None else Path(file).resolve().parent),
+            **(known or {}),
         },
     )
     ending: dict[str, Any] = {"status": "stopped"}  # by a signal or the keyboard
@@ -112,15 +125,17 @@ def recorded(
         record.add(ended=_stamp(ended), seconds=seconds, **ending)
 
 
-def _resolved_text(experiment: Spec) -> str | None:
-    """The experiment as YAML with absolute uris; None where it holds arrays, which have no text."""
+def resolved_text(experiment: Spec) -> str | None:
+    """The experiment as YAML with absolute uris without their secrets; None where it holds arrays."""
     try:
         values = yamltext.load(experiment.to_yaml())
     except ConfigError:
         return None
     # Relative uris of a Spec made in Python are meant from the working directory.
     placed = type(experiment).model_validate(values, context={"base": os.getcwd()})  # noqa: PTH109
-    return yamltext.dump({**yamltext.load(placed.to_yaml()), "output": "."})
+    whole = {**yamltext.load(placed.to_yaml()), "output": "."}
+    told = masked_values(whole)
+    return ("" if told == whole else _MASKED) + yamltext.dump(told)
 
 
 def _stamp(moment: datetime) -> str:

@@ -16,6 +16,7 @@ from geoseg.report.windows import batch_of
 from geoseg.sampling import RandomWindows
 from geoseg.scene import Scene
 from geoseg.spec import Spec
+from geoseg.urimask import told
 from geoseg.window import Window
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def _option_rows(spec: Spec, before: str = "") -> Iterator[list[Part]]:
 def _text(value: Any) -> str:
     if value is None:
         return "-"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return told(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _scene_row(part: str, scene: Scene) -> list[Part]:
@@ -153,7 +154,7 @@ def _scene_row(part: str, scene: Scene) -> list[Part]:
         ", ".join(scene.image.band_names),
         np.dtype(scene.image.dtype).name,
         "-" if scene.aoi is None else "yes",
-        element("span", ", ".join(scene.inputs) or "-", at={"class": "path"}),
+        element("span", ", ".join(map(told, scene.inputs)) or "-", at={"class": "path"}),
     ]
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DPI = 100
-_WIDEST, _HIGHEST = 1400, 1000
+_WIDEST, _HIGHEST = 1400, 1400
 """Pixels of a picture at most."""
 _PART = 4096
 """Pixels a side of what is shown of a scene at most: reading it takes seconds, not hours."""

@@ -13,6 +13,7 @@ from geoseg.report import given, learned, scored
 from geoseg.report.facts import TrainingFacts
 from geoseg.report.pictures import can_draw
 from geoseg.scene import Scene
+from geoseg.urimask import masked
 
 _RARE = 0.01
 """A class with a smaller share of the labelled pixels is worth a word."""
@@ -35,6 +36,7 @@ def write_report(uri: str, facts: TrainingFacts) -> None:
 
     Pictures need matplotlib (extra `plot`); without it the report has its tables only, and says so.
     Pixels are read for them: of each test scene 4096 x 4096 at most, of each training scene 64 million.
+    Secrets in uris are masked, and home folders of files are told as `~`.
 
     Args:
         uri: The file; it appears whole or not at all.
@@ -55,7 +57,8 @@ def report_text(facts: TrainingFacts) -> str:
     found = [("notes", "Notes", _notes(facts)), *found]
     shown = [(name, title, parts) for name, title, parts in found if _is_something(parts)]
     body = [_lead(facts), *(section(name, title, *parts) for name, title, parts in shown)]
-    return page(facts.title, [(name, title) for name, title, _ in shown], body, CSS)
+    # Names of scenes, notes and errors may hold uris too.
+    return masked(page(facts.title, [(name, title) for name, title, _ in shown], body, CSS))
 
 
 def _is_something(parts: Sequence[Part]) -> bool:

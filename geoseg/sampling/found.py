@@ -108,7 +108,7 @@ def _why_none(kind: Kind, size: tuple[int, int], cells: Cells, *, length: int) -
     if kind.without is not None:
         counts = (cells.least(kind.without, b).min() for b in _beginning_at_cells(cells, size))
         told.append(
-            "no pixel of another class (the best that begins at a cell has at least "
+            "none of another class (the best that begins at a cell has at least "
             f"{min(map(int, counts))})"
         )
     return (

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from geoseg import yamltext
 from geoseg.errors import ConfigError
 from geoseg.placed import place_texts
 
+Meaning = Callable[[str, Mapping[Any, Any], Any], Any]
+"""What a value means: (path, the mapping that it is set in, the value) to what is put there."""
 
-def with_changes(tree: Any, changes: Sequence[str], *, folder: str) -> Any:
+
+def _itself(path: str, node: Mapping[Any, Any], value: Any) -> Any:
+    del path, node
+    return value
+
+
+def with_changes(
+    tree: Any, changes: Sequence[str], *, folder: str, meaning: Meaning = _itself
+) -> Any:
     """The tree with some values set; the one given stays as it is.
 
     >>> with_changes({"train": [{"id": "a"}]}, ["train.0.id=b", "lr=1e-3"], folder="/")
@@ -21,6 +31,7 @@ def with_changes(tree: Any, changes: Sequence[str], *, folder: str) -> Any:
         changes: `path=value` each: keys and places in lists (from 0) with dots between, and the value
             in YAML. A key that is not there is made, a place in a list is not.
         folder: Against which relative uris in the values are meant.
+        meaning: What a value means where it is set under a key.
 
     Raises:
         ConfigError: A change is no `path=value`, its value is not YAML, or the path leads nowhere.
@@ -32,7 +43,8 @@ def with_changes(tree: Any, changes: Sequence[str], *, folder: str) -> Any:
             raise ConfigError(
                 f"--set {change}: expected a path and its value, such as training.epochs=3"
             )
-        tree = _set(tree, keys, place_texts(_value(text, path), folder), done=())
+        value = place_texts(_value(text, path), folder)
+        tree = _set(tree, keys, value, done=(), meaning=meaning)
     return tree
 
 
@@ -43,7 +55,9 @@ def _value(text: str, path: str) -> Any:
     return yamltext.load(text, name=f"--set {path}")
 
 
-def _set(node: Any, keys: Sequence[str], value: Any, *, done: tuple[str, ...]) -> Any:
+def _set(
+    node: Any, keys: Sequence[str], value: Any, *, done: tuple[str, ...], meaning: Meaning
+) -> Any:
     """The node with a value below it; only what lies on the way is copied."""
     if not keys:
         return value
@@ -51,7 +65,7 @@ def _set(node: Any, keys: Sequence[str], value: Any, *, done: tuple[str, ...]) -
     here = ".".join(done) or "the file"
     if isinstance(node, list):
         place = _place(key, node, here)
-        inner = _set(node[place], rest, value, done=(*done, key))
+        inner = _set(node[place], rest, value, done=(*done, key), meaning=meaning)
         return [*node[:place], inner, *node[place + 1 :]]
     if node is not None and not isinstance(node, dict):
         raise ConfigError(
@@ -60,7 +74,9 @@ def _set(node: Any, keys: Sequence[str], value: Any, *, done: tuple[str, ...]) -
         )
     found = dict(node or {})
     known = next((old for old in found if str(old) == key), int(key) if key.isdecimal() else key)
-    found[known] = _set(found.get(known), rest, value, done=(*done, key))
+    if not rest:
+        value = meaning(".".join((*done, key)), found, value)
+    found[known] = _set(found.get(known), rest, value, done=(*done, key), meaning=meaning)
     return found
 
 

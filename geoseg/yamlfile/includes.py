@@ -18,7 +18,8 @@ def read_whole(path: Path) -> Any:
 
     `include: base.yaml` or a list of files stands at the top. Of two files with the same key the later
     one counts, and the including file most of all: mappings are merged, key by key; lists and single
-    values are replaced, and so is a mapping by one with another `type`.
+    values are replaced, and so is a mapping by one with another `type`. Null replaces too: an experiment
+    takes it for the default of a key that cannot be null (see `geoseg.spec.NULL_IS_DEFAULT`).
 
     Returns:
         Plain values. Texts of included files are PlacedTexts, meant against the folder of that file;

@@ -64,9 +64,23 @@ def test_check_can_see_whether_the_model_learns_one_batch(geoseg, experiment, tm
     found = geoseg("check", experiment(deaf), "--overfit")
     assert found.code == 1
     assert "overfit: the model does not learn one batch" in found.out
-    assert "error: a model that cannot learn one batch" in found.err
+    assert "error: the loss of one batch does not fall" in found.err
+    assert "labels lie on the image" in found.err
     assert "ready" not in found.out
     assert [p.name for p in tmp_path.iterdir()] == ["exp.yaml"]
+
+
+def test_check_says_how_far_a_model_came_that_needs_more_steps(geoseg, experiment):
+    text = TEXT.replace("epochs: 2", "lr: 0.005, epochs: 2")
+    found = geoseg("check", experiment(text), "--overfit", "--overfit-steps", 12)
+    assert found.code == 1
+    assert "overfit: the model begins to learn, but has not learnt one batch" in found.out
+    assert "after 12 steps, loss 1.0" in found.out
+    assert "ready" not in found.out
+    assert "error: one batch was not learnt, but its loss falls" in found.err
+    assert "--overfit-steps 60" in found.err
+    found = geoseg("check", experiment(text), "--overfit", "--overfit-steps", 0)
+    assert found.code == 2
 
 
 def test_train_prints_the_scores_and_where_the_files_are(geoseg, experiment, tmp_path):
@@ -135,8 +149,12 @@ def test_a_truncated_image_is_refused(geoseg, experiment, files, tmp_path, write
             "exp.yaml: training.epocs: unknown key; nearest known key: epochs",
         ),
         ("aoi:", "area:", "exp.yaml: test.0.area: unknown key; nearest known key:"),
-        ("output: out", "", "exp.yaml: output: Field required"),
-        ("epochs: 2", "epochs: many", "exp.yaml: training.epochs: Input should be a valid integer"),
+        ("output: out", "", "exp.yaml: output: is missing"),
+        (
+            "epochs: 2",
+            "epochs: many",
+            "exp.yaml: training.epochs: got 'many', expected a whole number",
+        ),
         ("id: b", "id: a", "exp.yaml: scene id 'a' given twice"),
         ("classes: [dark, light]", "classes: [dark, light", "exp.yaml"),
         (
@@ -181,3 +199,25 @@ def test_check_finds_what_a_training_would_refuse(geoseg, experiment, change, to
     assert told in found.err
     assert found.err == refused.err
     assert "ready" not in found.out
+
+
+@pytest.mark.slow
+def test_train_goes_on_with_a_run_or_says_why_not(geoseg, experiment, tmp_path):
+    refused = geoseg("train", experiment(), "--resume")
+    assert refused.code == 2
+    assert "out: holds no run to go on with" in refused.err
+    assert geoseg("train", experiment()).code == 0
+    other = geoseg("train", experiment(), "--resume", "--set", "training.lr=1e-4")
+    assert other.code == 2
+    assert "training.lr is 0.003 there and 0.0001 here" in other.err
+    before = (tmp_path / "out" / "evaluation.json").read_bytes()
+    (tmp_path / "out" / "evaluation.json").unlink()
+    found = geoseg("train", experiment(), "--resume")
+    assert (found.code, found.err) == (0, "")
+    assert (tmp_path / "out" / "evaluation.json").read_bytes() == before
+
+
+def test_the_help_of_train_tells_how_to_go_on(geoseg):
+    text = " ".join(geoseg("train", "--help").out.split())
+    assert "--resume" in text
+    assert "best.ckpt" in text

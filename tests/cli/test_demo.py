@@ -68,9 +68,9 @@ def test_the_demo_does_not_touch_what_is_not_its_own(geoseg, short, tmp_path):
 
 
 def test_a_changed_experiment_is_not_overwritten(geoseg, short, tmp_path):
-    geoseg("demo", tmp_path / "out")
+    (tmp_path / "out").mkdir()
     path = tmp_path / "out" / "experiment.yaml"
-    path.write_text(path.read_text() + "# mine\n")
+    path.write_text(sample.experiment_text(output=str(tmp_path / "out")) + "# mine\n")
     found = geoseg("demo", tmp_path / "out")
     assert found.code == 2
     assert f"geoseg train {path}" in found.err

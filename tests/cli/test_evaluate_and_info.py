@@ -253,6 +253,14 @@ def test_outputs_that_are_inputs_are_refused(geoseg, files, predicted, flag):
     assert "is read as an input too" in found.err
 
 
+@pytest.mark.parametrize(("flag", "suffix"), [("--error-map", "tif"), ("--plot", "png")])
+def test_names_that_are_too_long_are_refused_before_the_work(geoseg, tmp_path, flag, suffix):
+    found = geoseg("evaluate", "no.tif", "no.tif", flag, tmp_path / f"{'m' * 240}.{suffix}")
+    assert found.code == 2
+    assert "has 244 bytes, expected at most 239" in found.err
+    assert found.err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     "flags",
     [

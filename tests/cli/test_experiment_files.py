@@ -85,7 +85,7 @@ def test_a_run_can_be_done_again_from_its_record(geoseg, folder):
     [
         ("training.epocs=3", "exp.yaml: training.epocs: unknown key; nearest known key: epochs"),
         ("trainig.epochs=3", "exp.yaml: trainig: unknown key; nearest known key: training"),
-        ("training.epochs=many", "exp.yaml: training.epochs: Input should be a valid integer"),
+        ("training.epochs=many", "exp.yaml: training.epochs: got 'many', expected a whole number"),
         ("training.epochs", "--set training.epochs: expected a path and its value"),
         (
             "classes.2=blue",

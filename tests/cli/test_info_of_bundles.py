@@ -7,8 +7,9 @@ import json
 import pytest
 
 from geoseg import yamltext
+from geoseg.classes import ClassMap
 from geoseg.learner.bundle import save_bundle
-from tests.learner.bundles import info, members_of, weights, write_zip
+from tests.learner.bundles import info, members_of, weights, with_manifest, write_zip
 
 HISTORY = (
     {"epoch": 0.0, "train_loss": 0.9, "valid_mean_iou": 0.25},
@@ -80,3 +81,44 @@ def test_a_bundle_that_is_damaged_or_cut_is_told_in_one_line(geoseg, bundle):
         assert found.code == 1
         assert found.err.count("\n") == 1
         assert f"{bundle}: is no geoseg bundle, or is damaged" in found.err
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x05\x06"])
+def test_a_zip_that_is_none_is_told_of_as_a_bundle(geoseg, bundle, content):
+    with open(bundle, "wb") as file:  # noqa: PTH123
+        file.write(content)
+    found = geoseg("info", bundle)
+    assert (found.code, found.err.count("\n")) == (1, 1)
+    assert f"{bundle}: is no geoseg bundle, or is damaged" in found.err
+
+
+EVIL = "\x1b[2J\x1b]0;title\x07 a\nb \u202e c"
+
+
+def test_a_terminal_does_not_obey_what_is_in_a_bundle(geoseg, bundle):
+    classes = ClassMap.of("dark", EVIL)
+    save_bundle(bundle, info(classes=classes, histogram={EVIL: 3}, network=EVIL), weights())
+    found = geoseg("info", bundle)
+    lines = found.out.splitlines()
+    shown = r"\x1b[2J\x1b]0;title\x07 a\nb \u202e c"
+    assert sum(shown in line for line in lines) == 3
+    assert all(line.isprintable() for line in lines)
+    assert told(geoseg, bundle)["network"] == EVIL
+
+
+def test_a_terminal_does_not_obey_errors_about_a_bundle(geoseg, bundle):
+    members = members_of(bundle)
+    text = members["geoseg.yaml"].replace(b"in_channels:", b'"\\e[2J": 1\nin_channels:')
+    write_zip(bundle, with_manifest({**members, "geoseg.yaml": text}))
+    found = geoseg("info", bundle)
+    assert (found.code, found.err.count("\n")) == (1, 1)
+    assert r"(\x1b[2J: unknown key" in found.err
+
+
+def test_info_of_an_older_bundle_does_not_tell_its_secrets(geoseg, bundle):
+    members = members_of(bundle)
+    uri = b'network: "https://me:S3cret@host/net?sig=S3cret"'
+    text = members["geoseg.yaml"].replace(b"network: nets.Own", uri)
+    write_zip(bundle, with_manifest({**members, "geoseg.yaml": text}))
+    assert told(geoseg, bundle)["network"] == "https://***@host/net?sig=***"
+    assert "S3cret" not in geoseg("info", bundle).out

@@ -149,17 +149,29 @@ def test_an_aoi_elsewhere_is_refused(geoseg, files, out, write_box):
         (
             ["{bundle}", "{image}", "{out}/m.tif", "--size", "0"],
             2,
-            "predict: size: Input should be",
+            "predict: size: got 0, expected at least 1",
         ),
         (
             ["{bundle}", "{image}", "{out}/m.tif", "--blend", "no"],
             2,
-            "predict: blend: Input should be",
+            "predict: blend: got 'no', expected 'center', ",
         ),
         (
             ["{bundle}", "{image}", "{out}/m.tif", "--stride", "99"],
             2,
             "stride 99 is larger than size 32",
+        ),
+        (
+            ["no.zip", "{image}", "{out}/m.tif", "--resume", "--no-keep"],
+            2,
+            "--resume goes on from finished rows that are kept, and with --no-keep none are",
+        ),
+        (["no.zip", "{image}", ""], 2, "'': is no name of a file to write"),
+        (["no.zip", "{image}", "{out}"], 2, "is a folder, expected the path of a file"),
+        (
+            ["no.zip", "{image}", "{out}/" + "m" * 240 + ".tif"],
+            2,
+            "has 244 bytes, expected at most 239",
         ),
     ],
 )
@@ -262,7 +274,7 @@ def test_shards_are_merged_to_the_map_of_one_run(geoseg, files, tall, out):
         ),
         (["--shard", "0/2", "--scores", "--entropy"], "give --entropy to `geoseg merge`"),
         (["--max-memory", "much"], "--max-memory much: expected bytes, as 500MB"),
-        (["--tta", "d5"], "predict: tta: Input should be"),
+        (["--tta", "d5"], "predict: tta: got 'd5', expected 'flips' or 'd4'; did you mean 'd4'?"),
         (["--tta", "d4", "--size", "32"], None),
     ],
 )

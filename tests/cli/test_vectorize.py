@@ -66,6 +66,7 @@ def test_a_speck_is_left_out_by_its_width(geoseg, made, tmp_path):
         ("out.shp", "out.shp: the format of polygons goes by the suffix"),
         ("out.gpkg --only roof", "only=['roof'] names no class; the classes are 0 ground"),
         ("out.gpkg --min-area-m2 -1", "min_area_m2"),
+        ("m" * 240 + ".gpkg", "has 245 bytes, expected at most 239"),
     ],
 )
 def test_a_wrong_call_is_told_in_a_line(geoseg, made, tmp_path, call, told):

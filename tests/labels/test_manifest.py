@@ -11,6 +11,7 @@ import rasterio
 from geoseg.classes import ClassMap
 from geoseg.errors import StoreError
 from geoseg.grid import Grid
+from geoseg.labels.array import ArrayLabels
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.labels.manifest import PREDICTION_TAG, MadeBy, tell
 from geoseg.labels.vector import VectorLabelStore
@@ -65,6 +66,31 @@ def test_a_tag_that_cannot_be_read_is_told_and_the_map_is_read_all_the_same(tmp_
     np.testing.assert_array_equal(labels.to_array(), IDS)
     with pytest.raises(StoreError, match=r"map\.tif: the tag GEOSEG_PREDICTION cannot be read"):
         _ = labels.made_by
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_copy_of_a_map_tells_it_too(tmp_path, suffix):
+    labels = write(tmp_path / "map.tif", told=MADE_BY)
+    kind = GeoTIFFLabelStore if suffix == "tif" else VectorLabelStore
+    copy = kind(uri=str(tmp_path / f"copy.{suffix}")).write(labels)
+    assert copy.made_by == MADE_BY
+    assert GeoTIFFLabelStore(uri=str(tmp_path / "again.tif")).write(copy).made_by == MADE_BY
+    plain = ArrayLabels(GRID, CLASSES, IDS)
+    assert plain.made_by is None
+    assert kind(uri=str(tmp_path / f"other.{suffix}")).write(plain).made_by is None
+
+
+def test_that_a_copy_cannot_tell_it_is_told(tmp_path):
+    labels = write(tmp_path / "map.tif", cog=False)
+    with rasterio.open(labels.uri, "r+") as file:
+        file.update_tags(**{PREDICTION_TAG: "{"})
+    damaged = GeoTIFFLabelStore(uri=labels.uri).read()
+    with pytest.warns(
+        UserWarning, match=r"map\.tif: the tag .* cannot be read .* the copy does not"
+    ):
+        copy = GeoTIFFLabelStore(uri=str(tmp_path / "copy.tif")).write(damaged)
+    assert copy.made_by is None
+    np.testing.assert_array_equal(copy.to_array(), IDS)
 
 
 def test_a_writer_of_ones_own_need_not_keep_it():

@@ -12,6 +12,7 @@ from affine import Affine
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError, StoreError
 from geoseg.grid import Grid
+from geoseg.labels import parts as module
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.labels.manifest import FileStamp, MadeBy, Manifest, Part, tell
 from geoseg.labels.parts import merge, write_part
@@ -135,6 +136,17 @@ def test_what_is_no_part_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="the parts hold none"):
         merge([part], GeoTIFFLabelStore(uri=other.uri, entropy=True))
     assert not Path(other.uri).exists()
+
+
+@pytest.mark.parametrize("name", ["", ".", "a" * 250 + ".tif"], ids=len)
+def test_a_part_or_a_map_that_can_be_no_file_is_refused(tmp_path, monkeypatch, name):
+    part = written(tmp_path, "0.tif", 0, 1100)
+    with pytest.raises(StoreError):
+        merge([part, name], store(tmp_path))
+    monkeypatch.setattr(module, "_open", None)  # no part is read
+    with pytest.raises(StoreError, match=r"is no name of a file|is a folder|choose a shorter one"):
+        merge([part], GeoTIFFLabelStore(uri=name))
+    assert [path.name for path in tmp_path.iterdir()] == ["0.tif"]
 
 
 def test_scores_that_are_missing_beside_a_part_are_told(tmp_path):

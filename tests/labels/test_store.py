@@ -1,17 +1,23 @@
 """What every LabelStore can do: `write` whole labels."""
 
+import signal
+import subprocess
+import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pytest
 
 from geoseg.classes import ClassMap
+from geoseg.errors import StoreError
 from geoseg.grid import Grid
 from geoseg.labels.array import ArrayLabels
 from geoseg.labels.base import Labels, LabelStore
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.labels.sources import RasterLabels
+from geoseg.labels.vector import VectorLabelStore
 from geoseg.sources.array import ArraySource
 from geoseg.window import Window
 
@@ -88,6 +94,51 @@ def test_labels_may_be_written_over_themselves(tmp_path, labels):
     first = store.write(labels)
     again = GeoTIFFLabelStore(uri=store.uri, cog=True).write(first)
     np.testing.assert_array_equal(again.to_array(), labels.to_array())
+
+
+@pytest.mark.parametrize("suffix", ["tif", "gpkg", "fgb", "parquet", "geojson"])
+def test_the_longest_name_that_is_taken_can_be_written_and_no_longer_one(tmp_path, suffix):
+    """Files of GDAL's own beside the hidden draft are longer still: overviews, journals."""
+    kind = GeoTIFFLabelStore if suffix == "tif" else VectorLabelStore
+    grid = Grid(crs="EPSG:32619", transform=GRID.transform, height=530, width=30)
+    ids = np.arange(530, dtype=np.uint8)[:, None].repeat(30, axis=1) // 64 % 3
+    labels = ArrayLabels(grid, CLASSES, ids)
+    for length in range(255, 200, -1):
+        store = kind(uri=str(tmp_path / f"{'a' * (length - len(suffix) - 1)}.{suffix}"))
+        try:
+            store.check()
+        except StoreError as error:
+            assert "choose a shorter one" in str(error)  # noqa: PT017 - the loop looks for the first
+            continue
+        np.testing.assert_array_equal(store.write(labels).to_array(), ids)
+        break
+    assert 225 < length < 245
+    assert {path.name for path in tmp_path.iterdir()} == {Path(uri).name for uri in store.outputs}
+
+
+_KILLED = """
+import os, signal, sys
+from geoseg.classes import ClassMap
+from geoseg.grid import Grid
+from geoseg.labels.geotiff import GeoTIFFLabelStore
+
+store = GeoTIFFLabelStore(uri=sys.argv[1], scores=True)
+with store.writer(Grid(height=700, width=30), ClassMap.of("a", "b", "c")):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_writer_left_goes_when_the_map_is_written_in_another_way(tmp_path, labels):
+    uri = str(tmp_path / "my.map.tif")
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", _KILLED, uri], check=False, cwd=Path(__file__).parents[2]
+        )
+        assert done.returncode == -signal.SIGKILL
+        (left,) = tmp_path.iterdir()  # one, the second time too
+        assert left.name.startswith(".my.map.scores.tif-")
+    GeoTIFFLabelStore(uri=uri, sidecar=False).write(labels)
+    assert [path.name for path in tmp_path.iterdir()] == ["my.map.tif"]
 
 
 def test_many_classes_on_a_wide_grid_come_in_few_rows_at_once():

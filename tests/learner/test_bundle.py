@@ -18,9 +18,11 @@ from torch import nn
 
 from geoseg import yamltext
 from geoseg.errors import BundleError, StoreError
+from geoseg.learner import Learner
 from geoseg.learner.bundle import BundleInfo, load_bundle, save_bundle
 from geoseg.learner.bundle.network import check_network
 from geoseg.learner.bundle.versions import versions_for
+from geoseg.learner.training import Training
 from geoseg.version import __version__
 from tests.learner.bundles import MEMBERS, facts, info, members_of, weights, write_zip
 
@@ -215,3 +217,44 @@ def test_versions_are_those_of_what_is_installed():
     assert found["python"] == ".".join(map(str, sys.version_info[:3]))
     assert "timm" not in found
     assert "timm" in versions_for("unet/resnet18")
+
+
+SECRETS = ("anna", "S3cret", "me:pw")
+
+
+@pytest.mark.parametrize(
+    ("weights_uri", "told"),
+    [
+        ("/home/anna/nets/w.pth", "w.pth"),
+        ("https://me:pw@host/w.pth?v=2&sig=S3cret", "https://***@host/w.pth?v=2&sig=***"),
+        ("imagenet", "imagenet"),
+    ],
+)
+def test_a_bundle_does_not_tell_of_the_machine_or_its_secrets(tmp_path, weights_uri, told):
+    training = Training(
+        model="unet/resnet18", weights=weights_uri, sampling={"cache": "/home/anna/cache"}
+    )
+    uri = str(tmp_path / "a.zip")
+    save_bundle(uri, info(training=training), weights())
+    members = members_of(uri)
+    texts = {name: content for name, content in members.items() if name != "model.safetensors"}
+    assert not [name for name, text in texts.items() for s in SECRETS if s.encode() in text]
+    item = json.loads(members["mlm.json"])["properties"]
+    assert item["mlm:pretrained_source"] == item["mlm:hyperparameters"]["weights"] == told
+    found = load_bundle(uri)[0].training
+    assert (found.weights, found.sampling.cache) == (told, None)
+    assert found.model_copy(update={"weights": None}) == Training(model="unet/resnet18")
+    assert training.weights == weights_uri
+
+
+def test_what_tells_models_apart_does_not_hang_on_places(tmp_path):
+    classes = info().classes
+    options = {"model_options": {"width": 4, "depth": 2}}
+    digests = set()
+    for cache in (None, "/home/anna/cache", "/tmp/other"):
+        learner = Learner(classes, Training(**options, sampling={"cache": cache}))
+        learner._module = learner._build(2)
+        learner.module.load_state_dict({k: torch.zeros_like(v) for k, v in learner.module.state_dict().items()})  # fmt: skip
+        learner.save(str(tmp_path / "a.zip"))
+        digests |= {learner._digest(), Learner.load(str(tmp_path / "a.zip"))._digest()}
+    assert len(digests) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import struct
 import zipfile
 
@@ -284,3 +285,20 @@ def test_a_file_that_is_not_there_or_is_a_folder_is_told(tmp_path):
     refused(tmp_path, "is no geoseg bundle")
     (tmp_path / "a.zip").write_bytes(b"")
     refused(tmp_path / "a.zip", "is no geoseg bundle")
+
+
+@pytest.mark.parametrize("mode", [stat.S_IFLNK, stat.S_IFDIR, stat.S_IFCHR, stat.S_IFIFO])
+def test_members_that_are_links_folders_or_devices_are_refused(bundle, mode):
+    members = members_of(bundle)
+    with zipfile.ZipFile(bundle, "w") as file:
+        for name, content in members.items():
+            member = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            member.create_system = 3
+            member.external_attr = ((mode if name == "mlm.json" else stat.S_IFREG) | 0o777) << 16
+            file.writestr(member, content)
+    refused(bundle, r"'mlm\.json' is a link, a folder or a device")
+
+
+def test_a_folder_of_windows_is_refused_too(bundle):
+    patched(bundle, "mlm.json", 38, struct.pack("<I", 0x10))
+    refused(bundle, r"'mlm\.json' is a link, a folder or a device")

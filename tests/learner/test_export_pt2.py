@@ -216,8 +216,10 @@ def test_a_network_that_cannot_be_exported_is_named(tmp_path):
     made = Learner(CLASSES, Training(), Counting())
     with pytest.raises(
         ConfigError, match=r"Counting: torch\.export cannot take this network apart"
-    ):
+    ) as caught:
         export_pt2(made, str(tmp_path / "model.pt2"), dtype="float32", channels=2)
+    cure = "geoseg export --size 512, in Python geoseg.learner.export.export_pt2(learner, uri, size=512)"
+    assert cure in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -224,6 +224,31 @@ def test_hydra_makes_the_parts_and_they_train(files):
     assert float(module.std.min()) > 0.05
 
 
+@pytest.mark.parametrize("valid", [None, [], ()])
+def test_a_plain_trainer_without_validation_has_no_warning(files, recwarn, valid):
+    scene = scene_fields(files, 0, classes=["dark", "bright"])
+    data = SegmentationData([scene], valid, size=16, length=4, batch_size=4)
+    module = SegmentationModule(["dark", "bright"], 3, **SMALL)
+    trainer = pl.Trainer(**{**TRAINER, "num_sanity_val_steps": 2})
+    trainer.fit(module, data)
+    told = [str(w.message) for w in recwarn if not issubclass(w.category, FutureWarning)]
+    assert [text for text in told if "many workers" not in text] == []
+    assert set(trainer.callback_metrics) == {"lr", "train_loss"}
+    with pytest.raises(ConfigError, match="nothing to validate on"):
+        trainer.validate(module, data)
+
+
+def test_a_learner_takes_an_empty_list_for_no_validation(files):
+    scene = Scene.model_validate(scene_fields(files, 0, classes=["dark", "bright"]))
+    options = {"size": 16, "length": 4, "batch_size": 4, "epochs": 1, **SMALL}
+    learner = Learner(["dark", "bright"], Training(**options)).fit([scene], [])
+    assert set(learner.history[0]) == set(
+        Learner(["dark", "bright"], Training(**options)).fit([scene]).history[0]
+    )
+    with pytest.raises(ConfigError, match="patience: goes by the mean IoU"):
+        Learner(["dark", "bright"], Training(**options, patience=2)).fit([scene], [])
+
+
 def test_random_crops_of_a_folder_are_others_in_each_epoch(files):
     seen = []
 

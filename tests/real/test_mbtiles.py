@@ -37,7 +37,7 @@ def test_the_look_over_finds_three_zooms_and_no_bad_tile(source):
     source.check()
 
 
-@pytest.mark.parametrize("zoom", [19, 20, 21])
+@pytest.mark.parametrize("zoom", [19, 20, pytest.param(21, marks=pytest.mark.slow)])
 def test_every_pixel_equals_gdals(source, zoom):
     ours = MBTilesSource(uri=source.uri, zoom=zoom)
     seen = 0
@@ -95,6 +95,7 @@ def test_a_nearest_warp_onto_another_grid_equals_pyproj_and_floor(data_folder, s
     assert np.array_equal(chip.data[:, rows[shown], cols[shown]], whole.data[:, i[shown], j[shown]])
 
 
+@pytest.mark.slow
 def test_a_coarse_utm_grid_reads_a_lower_zoom_close_to_the_full_one(source):
     left, bottom, right, top = source.grid.bounds
     to_utm = Transformer.from_crs("EPSG:3857", "EPSG:32737", always_xy=True)

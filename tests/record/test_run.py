@@ -11,7 +11,13 @@ import pytest
 import rasterio
 
 from geoseg.errors import ConfigError, SceneError
-from geoseg.record import recorded, refuse_own_file
+from geoseg.record import (
+    differences,
+    earlier_facts,
+    parts_so_far,
+    recorded,
+    refuse_own_file,
+)
 from geoseg.sources.array import ArraySource
 from geoseg.sources.base import RasterField
 from geoseg.spec import Spec, Uri
@@ -106,3 +112,59 @@ def test_a_file_that_somebody_wrote_is_not_replaced(record, tmp_path):
     (tmp_path / "run.yaml").write_text("# mine\n")
     with pytest.raises(ConfigError, match=r"run\.yaml: would be replaced"):
         refuse_own_file(tmp_path)
+
+
+def test_the_record_holds_no_secrets_and_says_so(record, tmp_path):
+    signed = "https://me:S3cret@host/a.tif?band=1&X-Amz-Signature=S3cret"
+    error = SceneError(f"{signed}: cannot be opened")
+    with (
+        pytest.raises(SceneError),
+        record(Work(image=signed, output=str(tmp_path)), known={"of": signed}),
+    ):
+        raise error
+    texts = {name: (tmp_path / name).read_text() for name in ("run.yaml", "run.json")}
+    assert not [name for name, text in texts.items() if "S3cret" in text]
+    told = "https://***@host/a.tif?band=1&X-Amz-Signature=***"
+    assert Work.from_yaml(tmp_path / "run.yaml").image.uri == told
+    assert read(tmp_path)["of"] == told
+    assert "# Secrets in uris are ***" in texts["run.yaml"]
+    refuse_own_file(tmp_path)
+
+
+def test_a_record_without_secrets_has_all_places_as_they_are(record, tmp_path):
+    image = str(tmp_path / "home" / "anna" / "a b@2.tif")
+    with record(Work(image=image, output=str(tmp_path))):
+        pass
+    assert Work.from_yaml(tmp_path / "run.yaml").image.uri == image
+    assert "Secrets" not in (tmp_path / "run.yaml").read_text()
+
+
+def test_an_earlier_run_is_told_of_to_the_one_that_goes_on(record, tmp_path):
+    assert earlier_facts(tmp_path) is None
+    with pytest.raises(SceneError), record():
+        raise SceneError("x")
+    first = earlier_facts(tmp_path)
+    assert first["status"] == "failed"
+    with record(known={"parts_before": parts_so_far(first)}):
+        pass
+    second = earlier_facts(tmp_path)
+    assert second["status"] == "finished"
+    assert [part["status"] for part in parts_so_far(second)] == ["failed", "finished"]
+    assert parts_so_far(second)[0]["started"] == first["started"]
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", '{"status": "finished"}'])
+def test_a_file_that_is_no_record_tells_of_no_run(tmp_path, text):
+    (tmp_path / "run.json").write_text(text)
+    assert earlier_facts(tmp_path) is None
+
+
+def test_trees_are_compared_place_by_place():
+    one = {"a": {"b": [1, 2], "c": 3}, "d": [1]}
+    other = {"a": {"b": [1, 5]}, "d": [1, 2], "e": None}
+    assert list(differences(one, other)) == [
+        ("a.b.1", 2, 5),
+        ("a.c", 3, None),
+        ("d", [1], [1, 2]),
+    ]
+    assert list(differences(one, one)) == []

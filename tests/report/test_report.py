@@ -11,15 +11,19 @@ import sys
 
 import numpy as np
 import pytest
+import rasterio
 from rasterio.io import MemoryFile
 
 from geoseg.classes import ClassMap
 from geoseg.errors import StoreError
 from geoseg.labels.evaluate import evaluate
+from geoseg.labels.sources import RasterLabels
 from geoseg.learner.training import Training
 from geoseg.report import TrainingFacts, pictures, write_report
 from geoseg.report.training import report_text
 from geoseg.sampling import Sampling
+from geoseg.scene import Scene
+from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.window import Window
 from tests.report.trainings import CLASSES, EVIL, GRID, Page, facts, prediction_of, scene_of
 
@@ -188,3 +192,39 @@ def test_facts_are_plain_values():
     assert "<h1>Mine</h1>" in report_text(
         TrainingFacts(classes=CLASSES, training=Training(), title="Mine")
     )
+
+
+def test_a_report_tells_no_secrets_and_no_users(monkeypatch, tmp_path):
+    monkeypatch.setattr(pictures, "can_draw", lambda: False)
+    signed = "https://me:S3cret@host/a.tif?sig=S3cret&band=1"
+    image = GeoTIFFSource(uri=_written(tmp_path / "a.tif"))
+    labels = RasterLabels(source=image, classes=CLASSES)
+    scene = Scene(id=f"scene {signed}", image=image, labels=labels)
+    monkeypatch.setattr(Scene, "inputs", ("/home/anna/a.tif", signed))
+    training = Training(
+        model="unet/resnet18", weights="/home/anna/w.pth", sampling={"cache": f"/home/anna/{EVIL}"}
+    )
+    given = TrainingFacts(
+        classes=CLASSES,
+        training=training,
+        train=[scene],
+        notes=[f"{signed}: was slow"],
+        title=signed,
+    )
+    text = report_text(given)
+    assert "S3cret" not in text
+    assert "anna" not in text
+    page = Page(text)
+    masked = "https://***@host/a.tif?sig=***&band=1"
+    assert f"~/a.tif, {masked}" in page.texts
+    assert "~/w.pth" in page.texts
+    assert f"scene {masked}" in page.texts
+    assert page.texts.count(masked) == 2  # the title, twice
+
+
+def _written(path):
+    with rasterio.open(
+        path, "w", driver="GTiff", width=3, height=2, count=1, dtype="uint8"
+    ) as file:
+        file.write(np.full((1, 2, 3), 4, "uint8"))
+    return str(path)

@@ -243,6 +243,29 @@ def test_kinds_are_mixed_in_every_batch():
     assert batches.max() <= 7
 
 
+@pytest.mark.parametrize(
+    ("rules", "wanted", "windows"),
+    [
+        (
+            {"min_labelled": 0.5},
+            r"32 of its 64 pixels labelled \(.* at most 12\)",
+            "200 of the 200",
+        ),
+        (
+            {"class_balance": {"b": 0.25}, "min_labelled": 0.5},
+            "around the class 'b'",
+            "50 of the 200",
+        ),
+    ],
+)
+def test_the_error_counts_pixels_and_windows(rules, wanted, windows):
+    ids = np.full((50, 60), 255)
+    ids[8:11, 16:20] = 1
+    told = f"{wanted}.*, but {windows} windows of an epoch are to be such; ask for less"
+    with pytest.raises(ConfigError, match=told):
+        drawn([array_scene(ids)], 8, rules)
+
+
 def test_what_cannot_be_had_is_an_error_that_says_what_can(make):
     made = make()
     scenes = [made.scene]
@@ -252,9 +275,13 @@ def test_what_cannot_be_had_is_an_error_that_says_what_can(make):
         drawn(scenes, 30, {"class_balance": {"roof": 0.5}})
     with pytest.raises(ConfigError, match=r"no class is called 'sea'"):
         drawn(scenes, 30, {"negative_share": 0.5, "background": "sea"})
-    with pytest.raises(ConfigError, match=r"302 x 30 px.*1 of its pixels valid \(the best .* 0\.9"):
+    with pytest.raises(
+        ConfigError, match=r"302 x 30 px.*at least 9060 of its 9060 pixels valid \("
+    ):
         drawn(scenes, (302, 30), {"min_valid": 1.0})
-    with pytest.raises(ConfigError, match=r"no pixel of it; .*'c': 0"):
+    with pytest.raises(
+        ConfigError, match=r"^class_balance: 0\.1 of the windows .* none can: .*'c': 0"
+    ):
         drawn([array_scene(np.ones((50, 60)))], 8, {"class_balance": {"c": 0.1}})
     with pytest.raises(ConfigError, match=r"no pixel of a class to balance"):
         drawn([array_scene(np.full((50, 60), 255))], 8, {"class_balance": "balanced"})

@@ -83,7 +83,7 @@ def assert_equals_gdal(source, **options):
     ],
 )
 def test_pixels_equal_gdals(tmp_path, bands, options):
-    source = MBTilesSource(uri=gdal_tiles(tmp_path, image(bands=bands), **options))
+    source = MBTilesSource(uri=gdal_tiles(tmp_path, image(330, 560, bands=bands), **options))
     assert source.band_names == ("red", "green", "blue")
     assert source.dtype == np.uint8
     assert_equals_gdal(source)

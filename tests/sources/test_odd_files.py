@@ -117,7 +117,10 @@ def test_polygons_are_burned_by_pixel_centre_whatever_way_rows_run(write_raster,
     )
     frame = geopandas.GeoDataFrame(geometry=[triangle], crs=grid.crs)
     labels = VectorLabels(
-        source=FrameSource(frame=frame), classes=ClassMap.of("ground", "house"), default_class=1
+        source=FrameSource(frame=frame),
+        classes=ClassMap.of("ground", "house"),
+        default_class=1,
+        background=0,
     )
     x, y = ground(transform, *(np.indices(grid.shape) + 0.5))
 

@@ -89,3 +89,21 @@ def test_a_path_that_leads_nowhere_is_told(tree, change, message):
 
 def test_an_empty_file_can_be_changed():
     assert with_changes(None, ["a.b=1"], folder="/") == {"a": {"b": 1}}
+
+
+def test_a_value_may_mean_another_where_it_is_set(tree):
+    seen = []
+
+    def meaning(path, node, value):
+        seen.append((path, node.get("id"), value))
+        return {"source": value} if path.endswith("labels") else value
+
+    changes = ["train.1.labels=x.tif", "train.0.id=c", "train.1.labels.mapping.3=1"]
+    found = with_changes(tree, changes, folder="/", meaning=meaning)
+    assert found["train"][1]["labels"] == {"source": "x.tif", "mapping": {3: 1}}
+    assert [path for path, *_ in seen] == [
+        "train.1.labels",
+        "train.0.id",
+        "train.1.labels.mapping.3",
+    ]
+    assert seen[0][1:] == ("b", "x.tif")

@@ -67,7 +67,7 @@ def filled_in(truth: Labels, aoi: VectorSource | None) -> Filled | None:
     """What counts them; None where the truth is no polygons, or has no class where there are none."""
     if not isinstance(truth, SourceLabels) or not isinstance(truth.source, VectorLabels):
         return None
-    background = truth.source.background
+    background = truth.source.background_id
     if background is None or background not in truth.classes.ids:
         return None
     return Filled(truth.source, background, truth.grid, aoi)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import struct
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 """The system that members say they come from, whatever this one is."""
 _ENCRYPTED = 0x1
+_DOS_FOLDER = 0x10
 _TOLD = 3
 _FAULTS = (
     zipfile.BadZipFile,
@@ -94,6 +96,8 @@ def _problem(
 
 
 def _problem_of(member: zipfile.ZipInfo, most: int) -> str | None:
+    if member.is_dir() or _kind_of(member) not in (0, stat.S_IFREG):
+        return "is a link, a folder or a device, expected a file"
     if member.flag_bits & _ENCRYPTED:
         return "is encrypted"
     if member.compress_type != zipfile.ZIP_STORED:
@@ -103,6 +107,13 @@ def _problem_of(member: zipfile.ZipInfo, most: int) -> str | None:
     if member.file_size > most:
         return f"says that it has {member.file_size:,} bytes, which is more than {most:,}"
     return None
+
+
+def _kind_of(member: zipfile.ZipInfo) -> int:
+    """What a member becomes where it is unpacked, as Unix has it; 0 where that is not told."""
+    if member.external_attr & _DOS_FOLDER:
+        return stat.S_IFDIR
+    return stat.S_IFMT(member.external_attr >> 16)
 
 
 def _problem_of_names(names: list[str], layouts: Sequence[Sequence[str]]) -> str | None:

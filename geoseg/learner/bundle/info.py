@@ -11,6 +11,7 @@ from geoseg.classes import ClassMap
 from geoseg.learner.facts import DataFacts
 from geoseg.learner.training import Training
 from geoseg.spec import FrozenMap, Spec
+from geoseg.urimask import name_of
 
 Format = Literal["geoseg-bundle/1", "geoseg-bundle/2"]
 """1 has neither a manifest nor a history."""
@@ -18,6 +19,17 @@ Format = Literal["geoseg-bundle/1", "geoseg-bundle/2"]
 
 def _none_where_no_number(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
+
+
+def _without_places(training: Training) -> Training:
+    """Without what is of the machine only: the folder of the first weights' file, and the cache."""
+    weights, sampling = training.weights, training.sampling
+    changes: dict[str, object] = {}
+    if weights is not None and (name := name_of(weights)) != weights:
+        changes["weights"] = name
+    if sampling.cache is not None:
+        changes["sampling"] = sampling.model_copy(update={"cache": None})
+    return training.model_copy(update=changes)
 
 
 Measured = Annotated[float | None, AfterValidator(_none_where_no_number)]
@@ -31,8 +43,9 @@ class BundleInfo(Spec):
     """What this file is."""
     classes: ClassMap
     """The classes, in the order of the model's channels."""
-    training: Training
-    """How it was trained; tells how its network is built."""
+    training: Annotated[Training, AfterValidator(_without_places)]
+    """How it was trained; tells how its network is built. Of a file of weights that it began with the
+    name only, without folder and secrets, and no cache: others read it on other machines."""
     network: str | None = None
     """The class of a network that was given in Python, `module.Name`; None for one by name."""
     in_channels: Annotated[int, Field(ge=1)]

@@ -32,7 +32,8 @@ def check_network(uri: str, info: BundleInfo, network: nn.Module | None) -> None
         named = "" if info.network is None else f", {info.network}"
         raise BundleError(
             f"{uri}: holds the weights of a network that was given in Python{named}; pass it: "
-            f"Learner.load(uri, model={wanted}(...))"
+            f"Learner.load(uri, model={wanted}(...)); commands take what geoseg.learner.export.export_pt2 "
+            'writes of that: export_pt2(learner, "model.pt2")'
         )
     found = _class_of(network_name(network))
     if info.network is not None and found != wanted:

@@ -97,9 +97,11 @@ def facts_of(
         channels = info.in_channels
     for name, value, such in (("dtype", dtype, '"uint8"'), ("channels", channels, "3")):
         if value is None:
+            flag = such.replace('"', "")
             raise ConfigError(
                 f"the {name} of the images that this model is for is not known, since it was not "
-                f"trained on scenes; pass {name}={such}, as it is in their files"
+                f"trained on scenes; pass {name}={such} (geoseg export --{name} {flag}), as it is in "
+                "their files"
             )
     try:
         return ExportFacts.model_validate(

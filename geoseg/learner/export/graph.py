@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 NAMES = {0: "batch", 2: "height", 3: "width"}
 """What the open dimensions of an image are called."""
+_WRITERS = {".onnx": "export_onnx", ".pt2": "export_pt2"}
+"""Suffix to the function that writes such a file."""
 _TORCH = (2, 9)
 """The first version with what is used here."""
 _REFUSALS = (RuntimeError, TypeError, ValueError, AssertionError, LookupError, AttributeError)
@@ -72,7 +74,8 @@ def plan_of(
     module = learner.module.cpu().eval()
     probes = probes_for(module, facts)
     network = ProbabilityNetwork(module, facts).eval()
-    return Plan(facts, _traced(network, probes[0], fixed=facts.size is not None), probes)
+    program = _traced(network, probes[0], suffix, fixed=facts.size is not None)
+    return Plan(facts, program, probes)
 
 
 def dims_of(facts: ExportFacts) -> tuple[int, ...]:
@@ -90,7 +93,9 @@ def known_warnings() -> Iterator[None]:
         yield
 
 
-def _traced(network: ProbabilityNetwork, probe: Probe, *, fixed: bool) -> ExportedProgram:
+def _traced(
+    network: ProbabilityNetwork, probe: Probe, suffix: str, *, fixed: bool
+) -> ExportedProgram:
     dims = {number: Dim(name, min=1) for number, name in NAMES.items() if not fixed or number == 0}
     config: Any = importlib.import_module("torch.fx.experimental._config")
     try:
@@ -98,9 +103,11 @@ def _traced(network: ProbabilityNetwork, probe: Probe, *, fixed: bool) -> Export
         with known_warnings(), config.patch(backed_size_oblivious=True):
             return torch.export.export(network, (probe.input,), dynamic_shapes=(dims,))
     except _REFUSALS as error:
-        cure = (
-            "use the bundle" if fixed else "export it for one size with size=..., or use the bundle"
+        one = (
+            "export it for one size: geoseg export --size 512, in Python "
+            f"geoseg.learner.export.{_WRITERS[suffix]}(learner, uri, size=512); or "
         )
+        cure = f"{'' if fixed else one}use the bundle"
         raise ConfigError(
             f"{type(network.network).__name__}: torch.export cannot take this network apart: "
             f"{' '.join(str(error).split())[:300]}; {cure}"

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 _KEY = "geoseg"
 """Of geoseg's own metadata."""
 _INPUT, _OUTPUT = "image", "probabilities"
+_AS_PT2 = (
+    ", or write a .pt2, which needs torch only: geoseg export BUNDLE model.pt2, in Python "
+    'geoseg.learner.export.export_pt2(learner, "model.pt2")'
+)
 _MOST = (1 << 31) - (1 << 24)
 """Bytes of weights; a file of protobuf holds 2 GB."""
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
@@ -57,10 +61,10 @@ def export_onnx(
         StoreError: The place cannot be written.
     """
     for package in ("onnx", "onnxscript", "onnxruntime"):
-        _imported(package)
+        _imported(package, otherwise=_AS_PT2)
     plan = plan_of(learner, uri, ".onnx", size=size, dtype=dtype, channels=channels)
     if (found := _bytes_of(plan)) > _MOST:
-        raise ConfigError(f"{uri}: the weights are {found:,} bytes, but ONNX holds 2 GB; use .pt2")
+        raise ConfigError(f"{uri}: the weights are {found:,} bytes, but ONNX holds 2 GB{_AS_PT2}")
     with written_whole(uri) as path:
         _write(plan, path)
         check_parity(uri, _runs(_session(str(path))), plan.probes)
@@ -102,7 +106,7 @@ def _converted(plan: Plan, open_dims: dict[int, str]) -> Any:
         )
     except torch.onnx.OnnxExporterError as error:
         raise ConfigError(
-            f"ONNX cannot hold this network: {' '.join(str(error).split())[:300]}; use .pt2 or the bundle"
+            f"ONNX cannot hold this network: {' '.join(str(error).split())[:300]}; use the bundle{_AS_PT2}"
         ) from error
 
 
@@ -149,12 +153,21 @@ def _bytes_of(plan: Plan) -> int:
     return sum(tensor.nbytes for tensor in plan.program.state_dict.values())
 
 
-def _imported(package: str) -> Any:
+def _imported(package: str, *, otherwise: str = "") -> Any:
+    """A package.
+
+    Args:
+        package: Its name.
+        otherwise: What else may be done where it is missing, for the error.
+
+    Raises:
+        ConfigError: It is missing.
+    """
     try:
         return importlib.import_module(package)
     except ImportError as error:
         raise ConfigError(
-            f'ONNX needs {package}, which is not installed; pip install "geoseg[onnx]"'
+            f'ONNX needs {package}, which is not installed; pip install "geoseg[onnx]"{otherwise}'
         ) from error
 
 

@@ -78,6 +78,10 @@ class EMA(Callback):
         """Leave the mean in the network."""
         network_of(pl_module).load_state_dict(self.mean)
 
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The same where a training that had ended is gone on with: it has no end of its own."""
+        self.on_train_end(trainer, pl_module)
+
     def on_save_checkpoint(
         self,
         trainer: pl.Trainer,  # noqa: ARG002

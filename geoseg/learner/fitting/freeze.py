@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from torch import nn
@@ -19,28 +21,29 @@ class FreezeEncoder(Callback):
     the strategy must look for unused parameters (`ddp_find_unused_parameters_true`).
     """
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self, epochs: int | Literal["all"]) -> None:
         """Nothing is frozen yet.
 
         Args:
-            epochs: How many epochs at the beginning.
+            epochs: How many epochs at the beginning, fewer than the training has; or "all".
         """
         self.epochs = epochs
         self._frozen: list[nn.Parameter] = []
         self._still: list[nn.Module] = []
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
-        """See that there is an encoder.
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """See that there is an encoder, and that it learns in some epoch.
 
         Raises:
-            ConfigError: The network has none that is known.
+            ConfigError: The network has none that is known, or it is frozen in all epochs by number.
         """
         if stage == "fit" and self.epochs:
             encoder_of(pl_module)
+            check_frozen(self.epochs, epochs=trainer.max_epochs)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Freeze, or let go when the epochs are over."""
-        if trainer.current_epoch >= self.epochs:
+        if self.epochs != "all" and trainer.current_epoch >= self.epochs:
             self._let_go()
         elif not self._frozen:
             encoder = encoder_of(pl_module)
@@ -62,6 +65,25 @@ class FreezeEncoder(Callback):
         for part in self._still:
             part.training = True
         self._frozen, self._still = [], []
+
+
+def check_frozen(freeze_epochs: int | Literal["all"], *, epochs: int | None) -> None:
+    """See that an encoder which is frozen for some epochs learns in later ones.
+
+    Args:
+        freeze_epochs: How many at the beginning, or "all".
+        epochs: Of the training; None or -1: without end.
+
+    Raises:
+        ConfigError: There are no later ones.
+    """
+    if freeze_epochs == "all" or epochs is None or epochs == -1:
+        return
+    if freeze_epochs and freeze_epochs >= epochs:
+        raise ConfigError(
+            f"freeze_epochs is {freeze_epochs}, but epochs is {epochs}, so that the encoder would never "
+            'learn; use fewer, or "all" where that is meant'
+        )
 
 
 def encoder_of(module: pl.LightningModule) -> nn.Module:

@@ -56,6 +56,10 @@ class History(Callback):
         if self.told_file is not None and trainer.is_global_zero:
             Path(self.told_file).write_text(json.dumps(self.epochs), encoding="utf-8")
 
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The same where a training that had ended is gone on with: it has no end of its own."""
+        self.on_train_end(trainer, pl_module)
+
     def told(self) -> list[Numbers]:
         """What the first of several processes left."""
         if self.told_file is None:

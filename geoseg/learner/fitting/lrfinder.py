@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from torch.nn.utils import clip_grad_norm_
 from geoseg.errors import ConfigError
 from geoseg.learner.data import SegmentationData
 from geoseg.learner.fitting.fit import own_randomness
-from geoseg.learner.fitting.freeze import encoder_of
+from geoseg.learner.fitting.freeze import check_frozen, encoder_of
 from geoseg.learner.fitting.optimizers import build_optimizer
 from geoseg.learner.fitting.seeds import seed_of
 from geoseg.learner.module import SegmentationModule
@@ -29,7 +30,10 @@ _RISEN = 4.0
 _LEAST = 10
 """Steps that are taken in any case."""
 _FALLEN = 0.9
-"""The lowest loss is at most this share of the first ones, or nothing was learnt."""
+"""The lowest loss is at most this share of the first ones, or nothing was learnt; and it has risen again
+where the last is more than the lowest divided by this."""
+_CLEAR = 2.0
+"""The loss falls by so many times what the first ones differ, or hardly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,7 @@ def find_lr(
     rate is already too high to go on with; a tenth of it is a usual choice.
 
     Of a training `accumulate` and `clip` are kept to, and the encoder stays as it is where `freeze_epochs`
-    covers all epochs; where it covers some, all weights learn, as the rate must do for the epochs after
-    them. Arithmetic is in 32 bits on one device, whatever `precision` and `devices` say; `ema` changes no
+    is "all"; where it is a number, all weights learn, as the rate must do for the epochs after them. Arithmetic is in 32 bits on one device, whatever `precision` and `devices` say; `ema` changes no
     step.
 
     Args:
@@ -73,20 +76,28 @@ def find_lr(
 
     Raises:
         ConfigError: The numbers do not fit, there is no encoder to freeze, or the loss falls at no rate.
+
+    Warns:
+        UserWarning: The rate lies at an edge of what was tried, or the loss hardly falls.
     """
     if not 0 < least < most or steps < 2 * _LEAST:
         raise ConfigError(
             f"least {least}, most {most}, steps {steps}: expected 0 < least < most and at least "
             f"{2 * _LEAST} steps"
         )
+    options = training or Training()
+    check_frozen(options.freeze_epochs, epochs=options.epochs)
     rates = np.geomspace(least, most, steps)
     losses: list[float] = []
     with own_randomness(module.seed):
-        for loss in _losses(module, data, rates, training or Training()):
+        for loss in _losses(module, data, rates, options):
             losses.append(loss)
             if len(losses) > _LEAST and not loss < _RISEN * min(losses):
                 break
-    return _finding(rates[: len(losses)], np.array(losses))
+    found, doubts = judged(rates[: len(losses)], np.array(losses))
+    for doubt in doubts:
+        warnings.warn(doubt, stacklevel=2)
+    return found
 
 
 def _losses(
@@ -95,7 +106,7 @@ def _losses(
     """The running mean of the loss after each step."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     copy = deepcopy(module).to(device).train()
-    if training.freeze_epochs >= training.epochs:
+    if training.freeze_epochs == "all":
         encoder_of(copy).eval().requires_grad_(requires_grad=False)
     parameters = [p for p in copy.parameters() if p.requires_grad]
     optimizer = build_optimizer(
@@ -137,14 +148,39 @@ def batches_of(data: SegmentationData) -> Iterator[Any]:
         epoch += 1
 
 
-def _finding(rates: Any, losses: Any) -> LrFinding:
+def judged(rates: Any, losses: Any) -> tuple[LrFinding, list[str]]:
+    """The rate that a curve tells, and what there is to doubt in it, with the cure.
+
+    Args:
+        rates: (step,) learning rates, growing.
+        losses: (step,) running means of the loss.
+
+    Raises:
+        ConfigError: The loss falls at no rate.
+    """
     known = np.isfinite(losses)
     rates, losses = rates[known], losses[known]
-    if not losses.min() < _FALLEN * losses[:_LEAST].mean():
+    lowest, begin = losses.min(), losses[:_LEAST]
+    if not lowest < _FALLEN * begin.mean():
         raise ConfigError(
             f"the loss falls at no learning rate from {rates[0]:g} to {rates[-1]:g}; look at the labels, "
             "and see whether the network can learn one batch with `geoseg check --overfit`"
         )
-    return LrFinding(
-        float(rates[losses.argmin()]) / 10, tuple(rates.tolist()), tuple(losses.tolist())
-    )
+    lr, doubts = float(rates[losses.argmin()]) / 10, []
+    if lr < rates[0]:
+        doubts.append(
+            f"the learning rate {lr:.2g} that was found lies below all that were tried, from {rates[0]:g} on; "
+            f"begin lower, as with least={rates[0] / 100:.1g}"
+        )
+    if known.all() and losses[-1] < lowest / _FALLEN:
+        doubts.append(
+            f"the loss had not risen again at the highest learning rate that was tried, {rates[-1]:g}, so that "
+            f"the one that was found, {lr:.2g}, may be too low; go on higher, as with most={10 * rates[-1]:.1g}"
+        )
+    if begin.mean() - lowest < _CLEAR * (begin.max() - begin.min()):
+        doubts.append(
+            f"the loss falls from {begin.mean():.3g} to {lowest:.3g} only, little more than it scatters from "
+            f"step to step, so that the learning rate {lr:.2g} says little; take more `steps`, or larger "
+            "batches with a larger `batch_size` or `accumulate`"
+        )
+    return LrFinding(lr, tuple(rates.tolist()), tuple(losses.tolist())), doubts

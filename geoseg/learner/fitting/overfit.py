@@ -5,7 +5,8 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from statistics import fmean
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning.utilities import move_data_to_device
@@ -18,6 +19,7 @@ from geoseg.learner.data import SegmentationData
 from geoseg.learner.fitting.fit import own_randomness
 from geoseg.learner.fitting.lrfinder import batches_of
 from geoseg.learner.fitting.optimizers import build_optimizer
+from geoseg.learner.fitting.pooled import taken
 from geoseg.learner.fitting.prepare import prepare
 from geoseg.learner.module import SegmentationModule
 from geoseg.learner.samples import Samples
@@ -25,36 +27,63 @@ from geoseg.learner.training import Training
 
 LEAST_IOU = 0.9
 """A mean IoU on the batch itself that counts as learnt."""
+_FALLEN = 0.9
+"""The loss falls where the mean of the last ones is below this share of the first; and what differs by no
+more from the loss of a guess is no better."""
 _EVERY = 10
 """Steps after which it is looked at."""
+_LEAST_SHARE = 1e-6
+"""Of a class that does not occur, in a guess."""
 _BATCHES = 8
 """Of which the one with most classes is taken."""
+
+Outcome = Literal["learnt", "falling", "stuck"]
+"""What came of it: the batch was learnt; its loss falls, but it was not learnt; or its loss does not fall,
+or just to that of a guess."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overfit:
     """What came of learning one batch."""
 
-    passed: bool
-    """Whether the mean IoU reached the bound."""
+    outcome: Outcome
+    """Whether the mean IoU reached the bound; if not, whether the loss falls at least."""
     mean_iou: float
     """On the batch at the end, over the classes that occur in it."""
     first_loss: float
     """Before the first step."""
     last_loss: float
-    """At the end."""
+    """The mean of the last 10 steps, or of all."""
+    guess_loss: float
+    """Of one who knows only how often each class occurs in the batch, or not even that."""
+    least_iou: float
+    """The mean IoU from which the batch counts as learnt."""
     steps: int
     """Taken, at most as many as allowed."""
     classes: tuple[str, ...]
     """That occur in the batch."""
 
+    @property
+    def passed(self) -> bool:
+        """Whether the batch was learnt."""
+        return self.outcome == "learnt"
+
     def describe(self) -> str:
         """One sentence with the numbers."""
-        what = "learns" if self.passed else "does not learn"
-        return (
+        what = _WORDS[self.outcome]
+        text = (
             f"the model {what} one batch ({', '.join(self.classes)}): mean IoU {self.mean_iou:.3f} after "
             f"{self.steps} steps, loss {self.first_loss:.3g} -> {self.last_loss:.3g}"
         )
+        bounds = f"learnt is a mean IoU of {self.least_iou:g}, a guess has the loss {self.guess_loss:.3g}"
+        return text if self.passed else f"{text}; {bounds}"
+
+
+_WORDS = {
+    "learnt": "learns",
+    "falling": "begins to learn, but has not learnt",
+    "stuck": "does not learn",
+}
 
 
 def overfit_check(
@@ -79,6 +108,11 @@ def overfit_check(
         steps: Allowed at most.
         least_iou: The mean IoU from which the batch counts as learnt.
 
+    Returns:
+        One of three outcomes with its numbers. Where the loss falls but the batch was not learnt, more steps
+        or a higher rate may do; where it does not fall, or just to that of a guess, labels, normalisation
+        or the rate are wrong.
+
     Raises:
         GeosegError: As in `Learner.fit`, before the first step.
     """
@@ -96,24 +130,49 @@ def _learn(module: SegmentationModule, batch: Any, *, steps: int, least_iou: flo
     optimizer = build_optimizer(
         module.optimizer_name, module.parameters(), lr=module.lr, weight_decay=0.0
     )
-    first = loss = module.loss_of(batch, seed=0)
+    loss = module.loss_of(batch, seed=0)
+    losses = [float(loss.detach())]
     for step in range(1, steps + 1):
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         loss = module.loss_of(batch, seed=step)
+        losses.append(float(loss.detach()))
         if step % _EVERY == 0 or step == steps:
             iou = _mean_iou(module, batch)
             if iou >= least_iou:
                 break
+    first, last, guess = losses[0], fmean(losses[1:][-_EVERY:]), _guess(module, batch)
     return Overfit(
-        passed=iou >= least_iou,
+        outcome="learnt" if iou >= least_iou else _unlearnt(first, last=last, guess=guess),
         mean_iou=iou,
-        first_loss=float(first.detach()),
-        last_loss=float(loss.detach()),
+        first_loss=first,
+        last_loss=last,
+        guess_loss=guess,
+        least_iou=least_iou,
         steps=step,
         classes=tuple(module.classes.names[i] for i in _occurring(module, batch)),
     )
+
+
+def _unlearnt(first: float, *, last: float, guess: float) -> Outcome:
+    """What the losses tell. Any network soon learns how often each class occurs: that is no sign."""
+    guessed = _FALLEN * guess <= last <= guess / _FALLEN
+    return "falling" if last < _FALLEN * first and not guessed else "stuck"
+
+
+def _guess(module: SegmentationModule, batch: Any) -> float:
+    """The lower loss of two that do not look at the image: all classes alike, and each by its share."""
+    batch = taken(batch)
+    kept, target = module.kept(batch)
+    shares = torch.bincount(target[kept], minlength=len(module.classes)) / kept.sum()
+    guesses = (torch.ones_like(shares), shares.clamp(min=_LEAST_SHARE))
+    whole = (len(target), len(shares), *target.shape[1:])
+    found = [
+        module.loss(guess.log()[:, None, None].expand(whole), target, batch["valid"])
+        for guess in guesses
+    ]
+    return min(float(loss) for loss in found)
 
 
 def _richest(module: SegmentationModule, data: SegmentationData) -> Any:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import torch
 
 from geoseg.errors import ConfigError, GeosegError
-from geoseg.learner.fitting.freeze import encoder_of
+from geoseg.learner.fitting.freeze import check_frozen, encoder_of
 from geoseg.learner.fitting.loggers import check_logger
 from geoseg.learner.fitting.resume import read_checkpoint
+from geoseg.learner.modelnames import CUSTOM
 from geoseg.learner.module import SegmentationModule
 from geoseg.learner.training import Training
 from geoseg.window import pair
@@ -27,8 +29,11 @@ def check_options(
         measure: Whether there is something to validate on.
 
     Raises:
-        ConfigError: An option needs validation, a package, a folder or devices that are not there, or
-            there is no such checkpoint, or it is none.
+        ConfigError: An option needs validation, a package, a folder or devices that are not there, the
+            encoder would be frozen in all epochs, or there is no such checkpoint, or it is none.
+
+    Warns:
+        UserWarning: An encoder of random weights is to be frozen.
     """
     wanted = {
         'select "best"': options.select == "best",
@@ -41,6 +46,9 @@ def check_options(
             f"{', '.join(missing)}: goes by the mean IoU of the validation, but there is none; pass "
             "`valid` scenes, or leave it out"
         )
+    check_frozen(options.freeze_epochs, epochs=options.epochs)
+    if resume is None:
+        _warn_of_random(options)
     check_logger(options.logger, folder)
     if resume is not None and not Path(resume).is_file():
         raise ConfigError(
@@ -52,6 +60,17 @@ def check_options(
         raise ConfigError(
             f"devices is {options.devices}, but this machine has {torch.cuda.device_count()} GPUs; use "
             "at most as many"
+        )
+
+
+def _warn_of_random(options: Training) -> None:
+    """A network of one's own may have been trained before."""
+    if options.freeze_epochs and options.weights is None and options.model != CUSTOM:
+        warnings.warn(
+            f"freeze_epochs is {options.freeze_epochs!r}, but the encoder of {options.model!r} begins with "
+            'random numbers, of which it then gives its features; name `weights` ("imagenet", or a file), '
+            "or leave freeze_epochs at 0",
+            stacklevel=3,
         )
 
 

@@ -38,7 +38,7 @@ def strategy_for(options: Training) -> Any:
         start_method="spawn",
         process_group_backend="nccl" if torch.cuda.is_available() else "gloo",
         # A frozen encoder has no gradients that could be exchanged.
-        find_unused_parameters=options.freeze_epochs > 0,
+        find_unused_parameters=bool(options.freeze_epochs),
     )
 
 

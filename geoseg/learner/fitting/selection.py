@@ -69,6 +69,10 @@ class Selection(Callback):
         if self.weights:
             network_of(pl_module).load_state_dict(self.weights)
 
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The same where a training that had ended is gone on with: it has no end of its own."""
+        self.on_train_end(trainer, pl_module)
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
         return {"best": self.best, "waited": self.waited, "weights": self.weights}

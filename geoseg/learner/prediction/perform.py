@@ -47,6 +47,11 @@ def perform(
     seen: Seen | None = None,
 ) -> Labels:
     """Do a job; see `geoseg.learner.predict.predict`."""
+    if resume and not keep:
+        raise ConfigError(
+            "resume goes on from finished rows that are kept, and with keep=False none are; leave one of the "
+            "two out"
+        )
     rows = (
         range(job.scene.grid.height) if shard is None else shard_rows(job.scene.grid.height, shard)
     )

@@ -140,7 +140,8 @@ class Predictor(ABC):
             precision: Number format of the arithmetic; None: that of training on a GPU, "32" on a CPU.
             device: Where the model computes; None: a GPU where there is one.
             max_memory: Bytes for what grows with the scene's width; a wider scene is taken apart.
-            resume: Go on from the finished rows that an earlier run left beside the output.
+            resume: Go on from the finished rows that an earlier run left beside the output, not with
+                `keep=False`.
             shard: (i, n): only number i, from 0, of n stretches of rows, as a part for `merge`.
             keep: Keep finished rows beside the output until it is whole, to be resumed.
             seen: Is given finished rows too, with their window.

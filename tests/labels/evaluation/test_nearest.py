@@ -108,7 +108,9 @@ def test_a_label_raster_is_warped_as_it_says_itself():
 def test_polygons_are_burned_on_the_prediction_s_grid():
     polygon = shapely.Polygon([(500113, 3999871), (500700, 3999033), (500031, 3998907)])
     frame = gpd.GeoDataFrame(geometry=[polygon], crs="EPSG:32619")
-    labels = VectorLabels(source=FrameSource(frame=frame), classes=CLASSES, default_class="b")
+    labels = VectorLabels(
+        source=FrameSource(frame=frame), classes=CLASSES, default_class="b", background=0
+    )
     prediction = random_labels(5, GRID)
     found = evaluate(labels.on(OTHERS["coarse"]), prediction)
     burned = rasterio.features.rasterize([polygon], GRID.shape, transform=GRID.transform)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 
 import numpy as np
@@ -24,7 +25,8 @@ def test_the_rate_is_where_the_loss_falls_and_nothing_changes():
     torch.manual_seed(1)
     expected = torch.rand(1)
     torch.manual_seed(1)
-    found = learner.find_lr([blobs(0)], steps=60)
+    with pytest.warns(UserWarning, match="had not risen again"):
+        found = learner.find_lr([blobs(0)], steps=60)
     assert torch.equal(torch.rand(1), expected)
     assert same(network.state_dict(), before)
     assert (learner.data, learner.histogram, learner.history) == (None, None, [])
@@ -34,7 +36,8 @@ def test_the_rate_is_where_the_loss_falls_and_nothing_changes():
     assert 1e-5 < found.lr < 1
     assert found.lr == pytest.approx(found.rates[found.losses.index(min(found.losses))] / 10)
     assert min(found.losses) < 0.8 * found.losses[0]
-    again = learner.find_lr([blobs(0)], steps=60)
+    with pytest.warns(UserWarning, match="had not risen again"):
+        again = learner.find_lr([blobs(0)], steps=60)
     assert again == found
 
 
@@ -93,9 +96,7 @@ def test_three_small_batches_make_the_step_of_a_large_one():
     assert found[0] == pytest.approx(found[1], rel=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("freeze_epochs", "frozen"), [(0, False), (2, False), (4, True), (9, True)]
-)
+@pytest.mark.parametrize(("freeze_epochs", "frozen"), [(0, False), (2, False), ("all", True)])
 def test_an_encoder_that_never_learns_is_still(monkeypatch, freeze_epochs, frozen):
     copies = []
     monkeypatch.setattr(
@@ -110,7 +111,44 @@ def test_an_encoder_that_never_learns_is_still(monkeypatch, freeze_epochs, froze
 
 
 def test_a_network_without_an_encoder_cannot_freeze_it():
-    options = tiny(freeze_epochs=4)
+    options = tiny(freeze_epochs="all")
     ready = prepare(CLASSES, tiny(), [blobs(0)], model=torch.nn.Conv2d(2, 2, 1))
     with pytest.raises(ConfigError, match="has no encoder to freeze"):
         lrfinder.find_lr(ready.module, ready.data, training=options)
+
+
+def curve(*, lowest, depth=0.5, rise=3.0, scatter=0.0):
+    """101 rates from 1e-6 to 1: the loss is 1 at first, falls to 1 - depth at a step, and rises again."""
+    rates = np.geomspace(1e-6, 1, 101)
+    losses = np.interp(range(101), [0, 11, lowest, 101], [1, 1, 1 - depth, rise])
+    return rates, losses + np.where(np.arange(101) < 11, scatter * (-1.0) ** np.arange(101), 0)
+
+
+def test_a_clear_curve_raises_no_doubt():
+    found, doubts = lrfinder.judged(*curve(lowest=60, scatter=0.02))
+    assert found.lr == pytest.approx(10**-6 * 10 ** (60 * 6 / 100) / 10)
+    assert doubts == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "doubt"),
+    [
+        ({"lowest": 13}, "lies below all that were tried, from 1e-06 on; .* least=1e-08"),
+        ({"lowest": 100.5, "rise": 0.5}, "had not risen again .* tried, 1, .* most=1e\\+01"),
+        (
+            {"lowest": 60, "depth": 0.3, "scatter": 0.1},
+            "falls from .* little more than it scatters",
+        ),
+    ],
+)
+def test_what_is_doubtful_in_a_curve_is_told_with_the_cure(changes, doubt):
+    _, doubts = lrfinder.judged(*curve(**changes))
+    assert len(doubts) == 1
+    assert re.search(doubt, doubts[0])
+
+
+def test_a_range_that_ends_too_low_is_told():
+    learner = Learner(CLASSES, tiny(length=16), model=seeded(Plain))
+    with pytest.warns(UserWarning, match=r"had not risen again .* tried, 0\.05, .* most=0\.5"):
+        found = learner.find_lr([blobs(0)], most=0.05)
+    assert found.rates[-1] == pytest.approx(0.05)

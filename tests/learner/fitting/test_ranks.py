@@ -101,9 +101,10 @@ def _iou(learner):
 
 def test_a_frozen_encoder_stays_in_two_processes_and_is_trained_afterwards(tmp_path):
     start = Learner(CLASSES, tiny(), model=seeded(Plain)).module.network.encoder.weight.clone()
-    options = {"devices": 2, "length": 8, "schedule": "constant", "freeze_epochs": 1}
-    still = fitted(tiny(**options, epochs=1), tmp_path, model=Plain)
+    options = {"devices": 2, "length": 8, "schedule": "constant"}
+    still = fitted(tiny(**options, freeze_epochs="all", epochs=1), tmp_path, model=Plain)
     assert torch.equal(weights(still)["encoder.weight"], start)
+    options["freeze_epochs"] = 1
     more = fitted(tiny(**options, epochs=2), model=Plain, resume=tmp_path / "last.ckpt")
     assert not torch.equal(weights(more)["encoder.weight"], start)
 

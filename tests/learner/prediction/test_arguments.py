@@ -69,6 +69,30 @@ def test_an_argument_that_cannot_be_is_a_config_error_that_names_it(image, tmp_p
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("shard", [None, (0, 2)])
+def test_a_run_cannot_go_on_from_rows_that_are_not_kept(image, tmp_path, shard):
+    with pytest.raises(ConfigError, match=r"resume goes on from .* keep=False none are"):
+        run(image, tmp_path / "map.tif", resume=True, keep=False, shard=shard)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"resume": True}, {"shard": (0, 2)}, {"scores": True}], ids=str
+)
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "sub/", "sub", "a\0.tif", "a" * 236 + ".tif", "é" * 120 + ".tif"]
+)
+def test_an_output_that_can_be_no_file_is_refused_before_the_work(
+    image, tmp_path, monkeypatch, name, options
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    monkeypatch.setattr(module, "label_rows", None)  # no work is begun
+    with pytest.raises(StoreError, match=r"is no name of a file|is a folder|choose a shorter one"):
+        run(image, name, **options)
+    assert names(tmp_path) == ["sub"]
+
+
 def test_a_shard_replaces_neither_the_image_nor_what_may_not_be_replaced(tmp_path):
     source = write_scene(tmp_path)
     image = Path(source).rename(tmp_path / "big.part.tif")

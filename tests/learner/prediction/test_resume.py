@@ -179,7 +179,7 @@ def test_two_runs_on_one_output_at_a_time_do_not_destroy_each_other(whole, tmp_p
     def meanwhile(window, ids):
         if told:
             return
-        for second in ({}, {"resume": True}, {"keep": False}):
+        for second in ({}, {"resume": True, "keep": True}, {"keep": False}):
             try:
                 run(image, tmp_path / "map.tif", **first | second)
             except StoreError as error:

@@ -286,7 +286,7 @@ def test_labels_of_buffered_points_and_lines_equal_a_burn_of_the_buffers_by_gdal
     else:  # a pixel of the grid has two metres of the projection: 2 / 0.9996 on the ground
         transform = Buffer(**{f"{s}_m": size * 2 / 0.9996 for s, size in sizes.items()})
     source = FrameSource(frame=sketch(), transforms=(transform,))
-    labels = VectorLabels(source=source, classes=CLASSES, class_by="kind")
+    labels = VectorLabels(source=source, classes=CLASSES, class_by="kind", background=0)
     each = [sizes["points"], sizes["lines"], sizes["points"], sizes["polygons"]]
     shapes = [
         in_pixels(geometry).buffer(size, quad_segs=16)

@@ -371,7 +371,10 @@ if __name__ == "__main__":
     [
         pytest.param(
             "fork",
-            marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
+            ],
         ),
         pytest.param("spawn", marks=pytest.mark.slow),
     ],
