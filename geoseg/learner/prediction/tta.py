@@ -11,6 +11,9 @@ from geoseg.learner.training import TTA
 
 _Model = Callable[[Tensor, Tensor], Tensor]
 
+_SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
+"""Dtypes that torch does not flip, and those of the same bytes that it does."""
+
 
 def averaged(model: _Model, tta: TTA | None) -> _Model:
     """The model that gives the mean of its probabilities over all positions of a window.
@@ -33,8 +36,9 @@ def averaged(model: _Model, tta: TTA | None) -> _Model:
 
 
 def _moved(pixels: Tensor, axes: tuple[int, ...], *, transpose: bool) -> Tensor:
-    moved = torch.flip(pixels, axes) if axes else pixels
-    return moved.transpose(-2, -1).contiguous() if transpose else moved
+    bits = pixels.view(_SIGNED.get(pixels.dtype, pixels.dtype))
+    moved = torch.flip(bits, axes) if axes else bits
+    return (moved.transpose(-2, -1).contiguous() if transpose else moved).view(pixels.dtype)
 
 
 def _moved_back(scores: Tensor, axes: tuple[int, ...], *, transpose: bool) -> Tensor:

@@ -31,11 +31,12 @@ def model(image, valid):
     return logits.softmax(dim=1)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int16", "float32"])
 @pytest.mark.parametrize("tta", ["flips", "d4"])
-def test_the_mean_is_that_over_all_turned_and_mirrored_windows(tta):
+def test_the_mean_is_that_over_all_turned_and_mirrored_windows(tta, dtype):
     rng = np.random.default_rng(0)
     size = (8, 8) if tta == "d4" else (8, 5)
-    image = torch.from_numpy(rng.integers(0, 255, (2, 1, *size), np.uint8))
+    image = torch.from_numpy(rng.integers(0, 255, (2, 1, *size)).astype(dtype))
     valid = torch.from_numpy(rng.random((2, *size)) < 0.8)
     expected = np.zeros((2, 3, *size))
     for turns, mirrored in WAYS[tta]:
