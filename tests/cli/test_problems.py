@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from geoseg.cli.told import lines_of
 from geoseg.experiment import Experiment
+from geoseg.labels.base import LabelSource
 
 TEXT = """
 classes: [dark, Bright]
@@ -96,10 +97,6 @@ def told(change):
             "train.0.reference: got 'images', expected 'image' or 'labels'; did you mean 'image'?",
         ),
         (
-            "train.0.labels.type=rastr",
-            "train.0.labels: type is 'rastr', expected one of: pixels, raster, vector; did you mean 'raster'?",
-        ),
-        (
             "train.0.aoi=3",
             "train.0.aoi: got 3, expected the name of a file, or keys and values with a `type`",
         ),
@@ -107,6 +104,13 @@ def told(change):
 )
 def test_a_wrong_value_is_told_in_one_sentence_with_what_is_near(change, line):
     assert told(change) == [f"exp.yaml: {line}"]
+
+
+def test_a_wrong_type_is_told_with_the_kinds_that_are_known():
+    kinds = ", ".join(sorted(LabelSource.kinds))  # those of other tests among them
+    assert told("train.0.labels.type=rastr") == [
+        f"exp.yaml: train.0.labels: type is 'rastr', expected one of: {kinds}; did you mean 'raster'?"
+    ]
 
 
 @pytest.mark.parametrize(
