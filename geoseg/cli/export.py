@@ -32,7 +32,9 @@ def export(
     ] = None,
     dtype: Annotated[
         str | None,
-        typer.Option(help="Of the pixels, for a model that was not trained on scenes: uint8, ..."),
+        typer.Option(
+            help="Of the pixels, for a model that does not know them from scenes: uint8, ..."
+        ),
     ] = None,
     channels: Annotated[
         int | None,

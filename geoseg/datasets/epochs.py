@@ -28,5 +28,10 @@ class EpochSampler(DistributedSampler[dict[str, Any]]):
     def set_epoch(self, epoch: int) -> None:
         """Choose the order and the items of an epoch; Lightning calls it."""
         super().set_epoch(epoch)
-        if (told := getattr(self.dataset, "set_epoch", None)) is not None:
-            told(epoch)
+        tell_epoch(self.dataset, epoch)
+
+
+def tell_epoch(dataset: object, epoch: int) -> None:
+    """Call a data set's `set_epoch`, where it has one."""
+    if (told := getattr(dataset, "set_epoch", None)) is not None:
+        told(epoch)

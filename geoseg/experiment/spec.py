@@ -11,6 +11,7 @@ from typing import Any, Self
 from pydantic import (
     Field,
     GetJsonSchemaHandler,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -19,6 +20,7 @@ from pydantic_core import CoreSchema
 
 from geoseg import yamltext
 from geoseg.classes import ClassMap
+from geoseg.experiment.classnames import with_ids
 from geoseg.experiment.labelfile import label_file
 from geoseg.experiment.places import store_of
 from geoseg.labels.evaluation.scoring import Scoring
@@ -52,6 +54,12 @@ class Experiment(Spec):
     """What is measured of them beside the confusion matrix."""
     output: Uri
     """The folder of all results; it is made when it is missing."""
+
+    @field_validator("train", "valid", "test", mode="before")
+    @classmethod
+    def _name_classes(cls, value: Any, info: ValidationInfo) -> Any:
+        classes = info.data.get("classes")
+        return value if classes is None else with_ids(value, classes)
 
     @field_validator("train", "valid", "test")
     @classmethod
@@ -156,7 +164,11 @@ def _with_classes(scene: Scene, classes: ClassMap) -> Scene:
         )
     if labels.classes is None:
         fields = {name: getattr(labels, name) for name in type(labels).model_fields}
-        known = type(labels).model_validate({**fields, "classes": classes})
+        try:
+            known = type(labels).model_validate({**fields, "classes": classes})
+        except ValidationError as error:
+            told = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise ValueError(f"scene {scene.id!r}: {told}") from error
         return scene.model_copy(update={"labels": known})
     if labels.classes != classes:
         raise ValueError(

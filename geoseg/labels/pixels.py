@@ -9,7 +9,7 @@ from pydantic import model_validator
 from geoseg.errors import LabelError, SceneError
 from geoseg.grid import Grid
 from geoseg.labels.base import Ids, LabelSource
-from geoseg.labels.values import counted, known_values, listed, to_ids
+from geoseg.labels.values import ClassId, counted, known_values, listed, to_ids
 from geoseg.sources.base import RasterField
 from geoseg.spec import FrozenMap, uris_of
 from geoseg.window import Window
@@ -25,8 +25,9 @@ class PixelLabels(LabelSource):
     type: Literal["pixels"] = "pixels"
     source: RasterField
     """One band of whole numbers, as high and wide as the image; plain text is the uri of a raster file."""
-    mapping: FrozenMap[int, int] | None = None
-    """{value in the file: class id, or `ignore_id`}, complete; None: the values are class ids."""
+    mapping: FrozenMap[int, ClassId] | None = None
+    """{value in the file: class id, or `ignore_id`}, complete; None: the values are class ids. An experiment
+    takes names of its classes too."""
 
     @model_validator(mode="after")
     def _mapping_fits(self) -> Self:

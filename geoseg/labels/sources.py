@@ -20,7 +20,7 @@ from geoseg.labels.features import (
     priorities,
     warn_of_background,
 )
-from geoseg.labels.values import counted, known_values, listed, to_ids
+from geoseg.labels.values import ClassId, counted, known_values, listed, to_ids
 from geoseg.sources.base import RasterField, RasterSource, VectorField
 from geoseg.sources.cache import remember
 from geoseg.sources.features.frames import geometries_of, name_of
@@ -43,8 +43,9 @@ class RasterLabels(LabelSource):
     type: Literal["raster"] = "raster"
     source: RasterField
     """One band of whole numbers; plain text is the uri of a raster file."""
-    mapping: FrozenMap[int, int] | None = None
-    """{value in the file: class id, or `ignore_id`}, complete; None: the values are class ids."""
+    mapping: FrozenMap[int, ClassId] | None = None
+    """{value in the file: class id, or `ignore_id`}, complete; None: the values are class ids. An experiment
+    takes names of its classes too."""
     resampling: Literal["nearest", "mode"] = "nearest"
     """How classes are chosen on another grid; "mode" (the most frequent) for labels that are finer."""
 
@@ -146,9 +147,9 @@ class VectorLabels(LabelSource):
     default_class: str | int | None = None
     """Name or id for features whose class is missing or unknown; None: those are an error. Without
     `class_by` it may be left out where there are two classes: it is the one that is no background."""
-    background: int | Literal["named"] | None = "named"
-    """The class id of pixels without a polygon; None: they are not known (`ignore_id`). "named": 0, if that
-    class is called "background", "other", "nothing", "none", "no ..." or "non-..."; else None."""
+    background: ClassId | Literal["named"] | None = "named"
+    """The class id of pixels without a polygon, in an experiment its name too; None: they are not known
+    (`ignore_id`). "named": 0, if that class is called "background", "other", "nothing", "none", "no ..." or "non-..."; else None."""
     all_touched: bool = False
     """Whether a polygon fills every pixel it touches, rather than those whose centre it covers."""
     priority_by: str | None = None

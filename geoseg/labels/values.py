@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from geoseg.classes import ClassMap
 from geoseg.errors import LabelError
 from geoseg.labels.base import Ids
+from geoseg.spec import AlsoWritten
 
+ClassId = Annotated[int, AlsoWritten({"type": "string"})]
+"""A class id in a file; an experiment takes the name of the class too."""
 _SHOWN = 8
 """How many values an error lists."""
 _NO_ID = 256

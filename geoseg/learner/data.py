@@ -11,17 +11,20 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from geoseg.classes import ClassMap
 from geoseg.datasets import (
+    EpochLoader,
+    EpochSampler,
     LocalSampler,
     RandomWindowGeoDataset,
     SlidingWindowGeoDataset,
     collate,
 )
-from geoseg.datasets.epochs import EpochSampler
+from geoseg.datasets.epochs import tell_epoch
+from geoseg.datasets.own import reliable
 from geoseg.datasets.windows import listed
 from geoseg.errors import ConfigError
 from geoseg.learner.facts import DataFacts, check_labels, facts_of, scaled_statistics
 from geoseg.learner.fitting.sharing import EachOnce, check_enough, sharing
-from geoseg.learner.measured import dataset_statistics
+from geoseg.learner.measured import facts_of_dataset, scenes_of
 from geoseg.learner.samples import Given, Samples, plain, samples_of, some, with_classes
 from geoseg.learner.standardized import common_standardize, with_standardize
 from geoseg.sampling import Sampling
@@ -83,11 +86,15 @@ class SegmentationData(pl.LightningDataModule):
             )
 
     def setup(self, stage: str) -> None:
-        """See that a validation by itself has something to look at.
+        """Begin with epoch 0; and see that a validation by itself has something to look at.
 
         Raises:
             ConfigError: It has not.
         """
+        if stage == "fit":
+            tell_epoch(
+                self.train, 0
+            )  # an earlier training may have told another, and it is measured
         if stage == "validate" and self.valid is None:
             raise ConfigError(
                 "there is nothing to validate on; give SegmentationData some `valid` scenes or a data set"
@@ -119,24 +126,25 @@ class SegmentationData(pl.LightningDataModule):
         if beside is not None:
             check_enough("validation", len(beside), ranks=ranks)  # type: ignore[arg-type]
 
-    def facts(self) -> DataFacts | None:
-        """Bands, dtype and statistics of the training scenes; None for a data set."""
-        return None if isinstance(self.train, Dataset) else facts_of(self.train)
+    def facts(self) -> DataFacts:
+        """Bands, dtype and statistics of the training scenes; of a data set those of its items."""
+        train = self.train
+        return facts_of_dataset(train) if isinstance(train, Dataset) else facts_of(train)
 
     def statistics(self) -> tuple[list[float], list[float]]:
         """(mean, deviation) of each channel of the training images, scaled to [0, 1]."""
-        if isinstance(self.train, Dataset):
-            return dataset_statistics(self.train)
-        return scaled_statistics(facts_of(self.train))
+        return scaled_statistics(self.facts())
 
     @property
     def standardize(self) -> Standardize | None:
-        """What the images of all training scenes end with; None for none, and for a data set.
+        """What the images of all training scenes end with; None for none, and where a data set has no scenes.
 
         Raises:
             ConfigError: Some of the scenes end with one and others not, or with another one.
         """
-        return None if isinstance(self.train, Dataset) else common_standardize(listed(self.train))
+        train = self.train
+        scenes = scenes_of(train) if isinstance(train, Dataset) else listed(train)
+        return None if scenes is None else common_standardize(scenes)
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Batches of random windows, others in each epoch.
@@ -152,10 +160,10 @@ class SegmentationData(pl.LightningDataModule):
         if isinstance(windows, RandomWindowGeoDataset):
             sampler = LocalSampler(windows, self.batch_size, workers=self.workers)
         else:
+            windows = reliable(windows, seed=self.seed)
             sampler = EpochSampler(windows, seed=self.seed)
         if self.trainer is not None:
-            # Workers read ahead as soon as they are started: in a training that is resumed before
-            # Lightning tells them the epoch.
+            # A resumed training asks before it knows its epoch: Lightning tells it before the first batch.
             sampler.set_epoch(self.trainer.current_epoch)
         return self._loader(windows, sampler=sampler)
 
@@ -200,23 +208,22 @@ class SegmentationData(pl.LightningDataModule):
             return None
         samples = self._alike(self.valid)
         if isinstance(samples, Dataset):
-            return samples
+            return reliable(samples, seed=self.seed)
         return SlidingWindowGeoDataset(samples, self.size, edge="pad", normalize=False)
 
     def _alike(self, samples: Samples) -> Samples:
         """Scenes as they are read beside the training scenes."""
-        if isinstance(samples, Dataset) or isinstance(self.train, Dataset):
+        if isinstance(samples, Dataset):
             return samples
+        if isinstance(self.train, Dataset) and scenes_of(self.train) is None:
+            return samples  # what was done to the items is not known
         expected = self.standardize
         return [with_standardize(scene, expected) for scene in listed(samples)]
 
     def _loader(
-        self,
-        windows: Dataset[dict[str, Any]],
-        *,
-        sampler: Sampler[Any] | None = None,
+        self, windows: Dataset[dict[str, Any]], *, sampler: Sampler[Any] | None = None
     ) -> DataLoader[dict[str, Any]]:
-        return DataLoader(
+        return EpochLoader(
             windows,
             self.batch_size,
             sampler=sampler,

@@ -16,10 +16,10 @@ from geoseg.learner.export.network import as_input
 from geoseg.learner.export.onnx import open_onnx
 from geoseg.learner.export.parity import Run
 from geoseg.learner.export.pt2 import open_pt2
-from geoseg.learner.facts import check_scene
+from geoseg.learner.facts import as_trained, check_bands
 from geoseg.learner.prediction.checked import Model
 from geoseg.learner.prediction.predictor import Predictor
-from geoseg.learner.standardized import with_standardize, without_standardize
+from geoseg.learner.standardized import without_standardize
 from geoseg.learner.training import Precision
 from geoseg.scene import Scene
 from geoseg.window import Size
@@ -73,16 +73,18 @@ class ExportedModel(Predictor):
             UserWarning: Bands cannot be compared by name, or the resolution is another.
         """
         data = self.info.data
-        if data is not None:
-            check_scene(data, scene)
-            return without_standardize(with_standardize(scene, data.standardize))
+        if data is not None and data.origin == "scenes":
+            return without_standardize(as_trained(data, scene))
         found = np.dtype(scene.image.dtype).name, len(scene.image.band_names)
         expected = self.facts.dtype, self.facts.channels
         if found != expected:
             raise BundleError(
                 f"scene {scene.id!r}: the image has {found[1]} bands of {found[0]}, but {self.uri} takes "
-                f"{expected[1]} of {expected[0]}; choose bands with bands=..., or convert the image"
+                f"{expected[1]} of {expected[0]}; choose bands with bands=..., convert the image, or export "
+                "for its dtype (`geoseg export --dtype`)"
             )
+        if data is not None:
+            check_bands(data, scene.id, scene.image.band_names)
         return scene
 
     def probabilities(self, image: Tensor, valid: Tensor) -> Tensor:

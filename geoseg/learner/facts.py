@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from geoseg.classes import ClassMap
 from geoseg.datasets.windows import listed, scale_of
 from geoseg.errors import BundleError, ConfigError, SceneError
-from geoseg.learner.standardized import common_standardize, warn_of_hidden, without_standardize
+from geoseg.learner.standardized import (
+    common_standardize,
+    warn_of_hidden,
+    with_standardize,
+    without_standardize,
+)
 from geoseg.sampling.thinned import Thinned, share_of
 from geoseg.scene import Scene
 from geoseg.sources.base import has_names
@@ -22,6 +28,8 @@ from geoseg.spec import Spec
 _ENOUGH = 64_000_000
 """Pixels after which more do not change a mean: larger data sets are thinned out evenly by blocks
 of rows."""
+_HALF = 0.5 + 1e-6
+"""The largest deviation of numbers from 0 to 1, and a little more."""
 _RESOLUTION_SLACK = 1.25
 """A pixel this many times larger or smaller than in training is worth a word."""
 
@@ -32,7 +40,8 @@ class DataFacts(Spec):
     band_names: tuple[str, ...]
     """In the order of the model's channels; numbers as text where the files name none."""
     dtype: str
-    """Of the pixels, as numpy calls it, before `standardize`."""
+    """Of the pixels, as numpy calls it, before `standardize`; of a data set of one's own that of the
+    images in its items."""
     statistics: Statistics
     """Over valid pixels inside the AOIs of the training scenes, in the source's units before
     `standardize`."""
@@ -41,6 +50,9 @@ class DataFacts(Spec):
     standardize: Standardize | None = None
     """What the images of all training scenes ended with, in place of the model's own normalisation;
     images that come without it get it."""
+    origin: Literal["scenes", "items"] = "scenes"
+    """What was looked at; "items": those of a data set of one's own, of which nobody knows what was done
+    to their pixels before, so that their bands have numbers only."""
 
 
 def facts_of(scenes: Sequence[Scene]) -> DataFacts:
@@ -119,6 +131,21 @@ def check_labels(scenes: Sequence[Scene], classes: ClassMap) -> None:
             )
 
 
+def as_trained(facts: DataFacts, scene: Scene) -> Scene:
+    """The scene as the model reads it, once it is seen to be like the training data.
+
+    Of a data set of one's own nobody knows what its images ended with: the scene is read as it is.
+
+    Raises:
+        BundleError: Its bands, dtype or Standardize differ.
+
+    Warns:
+        UserWarning: As `check_scene` does.
+    """
+    check_scene(facts, scene)
+    return scene if facts.origin == "items" else with_standardize(scene, facts.standardize)
+
+
 def check_scene(facts: DataFacts, scene: Scene) -> None:
     """See that a scene is like the training data, both before a Standardize at the end of the image.
 
@@ -126,11 +153,15 @@ def check_scene(facts: DataFacts, scene: Scene) -> None:
         BundleError: Its bands or dtype differ.
 
     Warns:
-        UserWarning: Bands cannot be compared by name, or the resolution differs by more than a quarter.
+        UserWarning: Bands cannot be compared by name, the resolution differs by more than a quarter, or
+            the scene's whole numbers are scaled and nobody knows whether those of training were.
     """
+    if facts.origin == "items":
+        check_bands(facts, scene.id, scene.image.band_names)
+        check_meaning(facts, np.dtype(scene.image.dtype).name, f"scene {scene.id!r}: pixels are")
+        return
     scene = without_standardize(scene)
-    names = scene.image.band_names
-    _check_bands(facts, scene.id, names)
+    check_bands(facts, scene.id, scene.image.band_names)
     dtype = np.dtype(scene.image.dtype).name
     if dtype != facts.dtype:
         raise BundleError(
@@ -140,7 +171,64 @@ def check_scene(facts: DataFacts, scene: Scene) -> None:
     _compare_resolution(facts, scene)
 
 
-def _check_bands(facts: DataFacts, scene: str, names: tuple[str, ...]) -> None:
+def check_meaning(facts: DataFacts, dtype: str, what: str) -> None:
+    """See that pixels reach the network as the items of a data set of one's own did.
+
+    Unsigned integers are scaled to [0, 1], other numbers reach it as they are.
+
+    Args:
+        facts: With the origin "items".
+        dtype: Of the pixels to come.
+        what: How the text begins, such as "scene 'a': pixels are".
+
+    Raises:
+        BundleError: They would come in other units.
+
+    Warns:
+        UserWarning: They are scaled, and the items may have been so too.
+    """
+    if dtype == facts.dtype or {np.dtype(dtype).kind, np.dtype(facts.dtype).kind}.isdisjoint("u"):
+        return
+    if np.dtype(facts.dtype).kind == "u":
+        raise BundleError(
+            f"{what} {dtype}, but the model was trained on a data set of {facts.dtype}, which it scales to "
+            f"[0, 1]; convert the image to {facts.dtype}, in the units of the data set"
+        )
+    most, trained = np.iinfo(dtype).max, f"a data set of {facts.dtype}"
+    if not _within_one(facts):
+        raise BundleError(
+            f"{what} {dtype}, which the model scales to [0, 1], but it was trained on {trained} with "
+            f"other numbers ({_described(facts)}); if these are the pixels as they are, give the image "
+            f"transforms: [{{type: cast, dtype: float32}}], else convert it to what the data set gives"
+        )
+    warnings.warn(
+        f"{what} {dtype}, but the model was trained on {trained} ({_described(facts)}): it is assumed that "
+        f"the data set divides the same pixels by {most}; if it does anything else to them, do that to the "
+        f"image and save it as float32, or train on scenes, whose units a bundle knows",
+        stacklevel=4,
+    )
+
+
+def _within_one(facts: DataFacts) -> bool:
+    """Whether all numbers of the training data may have lain in [0, 1]."""
+    known = facts.statistics
+    return all(0 <= mean <= 1 for mean in known.mean) and max(known.std) <= _HALF
+
+
+def _described(facts: DataFacts) -> str:
+    known = facts.statistics
+    return f"band 1 has the mean {known.mean[0]:.4g} and the deviation {known.std[0]:.4g}"
+
+
+def check_bands(facts: DataFacts, scene: str, names: tuple[str, ...]) -> None:
+    """See that bands are those of the training data, by name where both have names.
+
+    Raises:
+        BundleError: They are not.
+
+    Warns:
+        UserWarning: They cannot be compared by name.
+    """
     known, wanted = has_names(names), has_names(facts.band_names)
     listed = f"({', '.join(names)})"
     expected = f"({', '.join(facts.band_names)})"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geoseg.classes import ClassMap
+from geoseg.datasets.own import seeded
 from geoseg.errors import ConfigError, LabelError
 
 _KEYS = ("image", "mask", "valid")
@@ -31,13 +32,14 @@ class Item:
 
 
 def item_of(dataset: Any, number: int) -> Item:
-    """An item of a data set.
+    """An item of a data set, with random numbers that follow from its number.
 
     Raises:
         ConfigError: It lacks a key, shapes do not fit, or `valid` is neither bool nor 0 and 1.
         LabelError: Its mask is no whole numbers.
     """
-    item: Any = dataset[number]
+    with seeded(number):
+        item: Any = dataset[number]
     where = f"item {number} of the data set"
     lacking = [key for key in _KEYS if not isinstance(item, dict) or key not in item]
     if lacking:

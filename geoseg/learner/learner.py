@@ -15,7 +15,7 @@ from geoseg.learner.bundle import BundleInfo, load_bundle, save_bundle
 from geoseg.learner.bundle.network import check_network, network_name
 from geoseg.learner.bundle.versions import versions_for
 from geoseg.learner.data import SegmentationData
-from geoseg.learner.facts import DataFacts, check_scene, scaled_statistics
+from geoseg.learner.facts import DataFacts, as_trained, scaled_statistics
 from geoseg.learner.fitting.fit import train_module
 from geoseg.learner.fitting.lrfinder import LrFinding, find_lr
 from geoseg.learner.fitting.precheck import check_options
@@ -27,7 +27,6 @@ from geoseg.learner.prediction.fingerprint import weights_digest
 from geoseg.learner.prediction.predictor import Predictor
 from geoseg.learner.prediction.structure import structure_digest
 from geoseg.learner.samples import Samples, some
-from geoseg.learner.standardized import with_standardize
 from geoseg.learner.training import Precision, Training
 from geoseg.scene import Scene
 from geoseg.spec import FrozenMap
@@ -182,10 +181,17 @@ class Learner(Predictor):
         )
 
     def _as_read(self, scene: Scene) -> Scene:
-        if self.data is None:
-            return scene
-        check_scene(self.data, scene)
-        return with_standardize(scene, self.data.standardize)
+        if self.data is not None:
+            return as_trained(self.data, scene)
+        bands, channels = len(scene.image.band_names), len(self.module.mean)
+        # One mean of a network of one's own may serve any number of channels.
+        if bands != channels and (channels > 1 or self._model is None):
+            raise BundleError(
+                f"scene {scene.id!r}: the image has {bands} bands "
+                f"({', '.join(scene.image.band_names)}), but the model takes {channels}; choose them with "
+                "bands=..."
+            )
+        return scene
 
     def _model_on(self, device: torch.device, precision: Precision) -> Model:
         return probabilities(self.module.to(device).eval(), device, precision)

@@ -1,4 +1,4 @@
-"""Mean and deviation of the images of a data set of one's own."""
+"""What is known of a data set: of its scenes where it has some, else of its items."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import ConcatDataset, Dataset, Subset
 
-from geoseg.datasets.windows import scale_of
+from geoseg.datasets.windows import WindowDataset, scale_of
 from geoseg.errors import ConfigError
+from geoseg.learner.facts import DataFacts, facts_of
 from geoseg.learner.items import item_of
-from geoseg.sources.statistics import RunningStatistics
+from geoseg.learner.standardized import common_standardize, warn_of_hidden
+from geoseg.scene import Scene
+from geoseg.sources.statistics import RunningStatistics, Statistics
 
 ITEMS = 512
 """Items that are looked at, evenly spread."""
@@ -19,13 +22,56 @@ _PIXELS = 64_000_000
 """Pixels after which more do not change a mean."""
 
 
-def dataset_statistics(
-    dataset: Dataset[dict[str, Any]], limit: int = ITEMS
-) -> tuple[list[float], list[float]]:
-    """(mean, deviation) of each channel over valid pixels, for images scaled to [0, 1].
+def facts_of_dataset(dataset: Dataset[dict[str, Any]]) -> DataFacts:
+    """Bands, dtype, statistics and resolution of the data of a data set.
 
-    Unsigned integers are scaled as the SegmentationModule does it, other numbers stay; the deviation of a
-    constant channel is 1. The state of torch's random numbers stays as it was.
+    One of geoseg's kinds has scenes, which tell all but the statistics; these are of its items.
+
+    Raises:
+        GeosegError: As of `facts_of` and `facts_of_items`.
+
+    Warns:
+        UserWarning: As `facts_of` does.
+    """
+    scenes = scenes_of(dataset)
+    if scenes is None:
+        return facts_of_items(dataset)
+    if common_standardize(scenes) is not None:
+        return facts_of(scenes)  # the items hold no pixels in the source's units
+    warn_of_hidden(scenes)
+    found, image = facts_of_items(dataset), scenes[0].image
+    dtype = np.dtype(image.dtype)
+    return DataFacts(
+        band_names=image.band_names,
+        dtype=dtype.name,
+        statistics=_divided(found.statistics, scale_of(dtype) / scale_of(np.dtype(found.dtype))),
+        resolution_m=scenes[0].grid.ground_resolution,
+    )
+
+
+def scenes_of(dataset: Dataset[dict[str, Any]]) -> tuple[Scene, ...] | None:
+    """The scenes whose windows a data set gives, as they are read; None where that is not known.
+
+    It is known of geoseg's own kinds, and of what torch's Subset and ConcatDataset make of them, but not
+    where a class of one's own makes other items of them.
+    """
+    if isinstance(dataset, Subset):
+        return scenes_of(dataset.dataset)
+    if isinstance(dataset, ConcatDataset):
+        parts = [scenes_of(part) for part in dataset.datasets]
+        known = [part for part in parts if part is not None]
+        return sum(known, ()) if len(known) == len(parts) else None
+    if not isinstance(dataset, WindowDataset):
+        return None
+    readers = type(dataset).__getitem__, type(dataset).__getitems__
+    own = all(reader.__module__.startswith("geoseg.") for reader in readers)
+    return dataset.scenes if own else None
+
+
+def facts_of_items(dataset: Dataset[dict[str, Any]], limit: int = ITEMS) -> DataFacts:
+    """Channels, dtype and statistics over valid pixels of the images of a data set's items.
+
+    The state of torch's random numbers stays as it was.
 
     Args:
         dataset: Map-style, with the keys `image` (channel, height, width), `mask` and `valid` (height,
@@ -44,7 +90,7 @@ def dataset_statistics(
     with torch.random.fork_rng(devices=[]):
         first = item_of(dataset, 0)
         image, valid = first.image, first.valid
-        running, scale = RunningStatistics(len(image)), scale_of(image.dtype)
+        running = RunningStatistics(len(image))
         count = max(min(limit, total, _PIXELS // valid.size), 1)
         running.update(image, valid)
         for number in np.unique(np.linspace(0, total - 1, count).round().astype(int))[1:].tolist():
@@ -56,6 +102,16 @@ def dataset_statistics(
                     f"has {len(image)} of {image.dtype}; give all items the same"
                 )
             running.update(other, item.valid)
-    found = running.result()
-    deviation = [value * scale if value > 0 else 1.0 for value in found.std]
-    return [value * scale for value in found.mean], deviation
+    return DataFacts(
+        band_names=tuple(str(number) for number in range(1, len(image) + 1)),
+        dtype=image.dtype.name,
+        statistics=running.result(),
+        resolution_m=None,
+        origin="items",
+    )
+
+
+def _divided(statistics: Statistics, scale: float) -> Statistics:
+    """Those of pixels before they were multiplied with a scale."""
+    mean, std = (tuple(v / scale for v in values) for values in (statistics.mean, statistics.std))
+    return statistics.model_copy(update={"mean": mean, "std": std})

@@ -13,6 +13,7 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationError, model_validator
 
 from geoseg.errors import GeosegError, SceneError
+from geoseg.labels.values import ClassId
 from geoseg.placed import is_path
 from geoseg.scene import VECTOR_SUFFIXES, Scene
 from geoseg.scenes.deal import deal
@@ -48,8 +49,8 @@ class ManyScenes(Spec):
 
     class_by: str | None = None
     """For vector labels: the column with class names or ids."""
-    mapping: FrozenMap[int, int] | None = None
-    """For label rasters: {value in the file: class id}."""
+    mapping: FrozenMap[int, ClassId] | None = None
+    """For label rasters: {value in the file: class id, in an experiment the name of a class too}."""
     bands: Annotated[tuple[int | str, ...], Field(min_length=1)] | None = None
     """Bands of the images, by name or 1-based number; None: all but alpha."""
     split: str | None = None

@@ -42,6 +42,16 @@ def _local(pattern: str) -> str:
     return pattern
 
 
+def _labels_are_a_name(value: Any) -> Any:
+    if isinstance(value, dict):
+        raise ValueError(  # noqa: TRY004 - pydantic takes no TypeError
+            'under `glob` labels are the name of a file, such as labels: "tiles/{1}_mask.tif", with `mapping` '
+            "or `class_by` beside it; for other options of labels list the scenes one by one, each with its "
+            "labels, and for other files of each scene use a `table`"
+        )
+    return value
+
+
 _Template = Annotated[str, BeforeValidator(_beside_its_file)]
 
 
@@ -57,7 +67,7 @@ class ScenePattern(ManyScenes):
         min_length=1
     )
     """Names of the images: `*`, `?`, `[abc]` within a folder, `**` for folders below."""
-    labels: _Template | None = None
+    labels: Annotated[_Template | None, BeforeValidator(_labels_are_a_name)] = None
     """The label file of each, raster or vector by its suffix: a name with `{1}`, `{2}`, `{stem}`."""
     aoi: _Template | None = None
     """The area of interest of each, or one for all: a vector file."""

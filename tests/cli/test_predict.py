@@ -355,3 +355,18 @@ def test_a_stopped_prediction_keeps_its_rows_and_says_how_to_go_on(geoseg, files
     assert geoseg(*arguments, "--resume").code == 0
     assert (out / "map.tif").read_bytes() == (out / "ref.tif").read_bytes()
     assert not kept.exists()
+
+
+def test_other_bands_than_a_bundle_of_a_data_set_takes_are_one_line(geoseg, files, out):
+    learner = Learner.load(files.bundle)
+    learner.data = None  # as in bundles that know nothing but the number of channels
+    learner.save(str(out / "own.zip"))
+    with rasterio.open(files.image) as image:
+        profile, data = image.profile, image.read()
+    with rasterio.open(out / "two.tif", "w", **(profile | {"count": 2})) as two:
+        two.write(data[:2])
+    found = geoseg("predict", out / "own.zip", out / "two.tif", out / "map.tif")
+    assert (found.code, found.out) == (1, "")
+    assert re.fullmatch(
+        r"error: scene '.*two.tif': the image has 2 bands .*takes 3.*bands=\.\.\.\n", found.err
+    )

@@ -33,6 +33,28 @@ def told(change):
             "train.0: got 'a.tif', expected the keys and values of a scene: id, image, labels",
         ),
         ("output=null", "output: is missing"),
+        (
+            "train.0.labels.mapping={1: dark, 2: 7}",
+            (
+                "train: scene 'a': mapping leads to the ids [7], which are no classes; expected ids of 0 dark, "
+                "1 Bright, or 255 for ignored"
+            ),
+        ),
+        (
+            "train.0.labels.mapping={1: bright}",
+            (
+                "train: scene 'a': mapping: 'bright' is no class; expected one of 0 dark, 1 Bright, by name or "
+                "id, or 255 for ignored"
+            ),
+        ),
+        (
+            "train={glob: '*.tif', labels: {type: raster, source: '{1}.tif'}}",
+            (
+                'train.labels: under `glob` labels are the name of a file, such as labels: "tiles/{1}_mask.tif", '
+                "with `mapping` or `class_by` beside it; for other options of labels list the scenes one by one, "
+                "each with its labels, and for other files of each scene use a `table`"
+            ),
+        ),
         ("classes=dark", "classes: got 'dark', expected a list of names, or keys and values"),
         ("training=fast", "training: got 'fast', expected keys and values"),
         (

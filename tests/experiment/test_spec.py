@@ -105,3 +105,25 @@ def test_a_stride_that_loses_pixels_is_refused_before_the_training():
 def test_ids_given_twice_are_all_named():
     with pytest.raises(ValidationError, match="scene id 'a', 'b' given twice in train"):
         made(train=[scene(id=name) for name in "bacab"])
+
+
+def test_labels_may_name_classes_in_place_of_their_ids():
+    raster = {"type": "raster", "source": "i.tif", "mapping": {10: "bright", 20: 0, 30: 255}}
+    vector = {"type": "vector", "source": "v.gpkg", "class_by": "k", "background": "dark"}
+    found = made(train=[scene(labels=raster), scene(id="b", labels=vector)]).train
+    assert dict(found[0].labels.mapping) == {10: 1, 20: 0, 30: 255}
+    assert found[1].labels.background == 0
+    named = made(train=[scene(labels=vector | {"background": "named"})]).train
+    assert named[0].labels.background == "named"
+    with pytest.raises(
+        ValidationError, match=r"scene 'a': background: 'drak' is no class; .* 0 dark"
+    ):
+        made(train=[scene(labels=vector | {"background": "drak"})])
+
+
+def test_patterns_of_scenes_may_name_classes_too(tmp_path):
+    for name in ("a_image.tif", "a_mask.tif"):
+        (tmp_path / name).touch()
+    many = {"glob": f"{tmp_path}/*_image.tif", "labels": f"{tmp_path}/{{1}}_mask.tif"}
+    found = made(train=many | {"mapping": {0: "dark", 255: "bright"}})
+    assert dict(found.train[0].labels.mapping) == {0: 0, 255: 1}

@@ -7,7 +7,12 @@ import pytest
 import torch
 
 from geoseg.errors import ConfigError, SourceError
-from geoseg.learner.measured import dataset_statistics
+from geoseg.learner.facts import scaled_statistics
+from geoseg.learner.measured import facts_of_items
+
+
+def dataset_statistics(dataset, **options):
+    return scaled_statistics(facts_of_items(dataset, **options))
 
 
 def items(count=5, dtype=np.uint8, seed=0):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
+import urllib.error
 import warnings
+from email.message import Message
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from safetensors.torch import save_file
 
 from geoseg.errors import BundleError, ConfigError
 from geoseg.learner import models
-from geoseg.learner.models import library, networks
+from geoseg.learner.models import hub, library, networks
 from geoseg.learner.models.fitting import load_into
 from geoseg.learner.models.stem import adapted
 
@@ -331,13 +334,52 @@ def test_imagenet_that_cannot_be_had_is_an_error_with_the_cure(monkeypatch, erro
         return real(architecture, name, pretrained=False, **options)
 
     monkeypatch.setattr(networks.library, "made", made)
+    monkeypatch.setattr(hub, "_unreachable", lambda endpoint: None)
     with pytest.raises(ConfigError, match=message):
         built(weights="imagenet")
 
 
-def test_without_weights_nothing_is_fetched(monkeypatch):
-    hub = pytest.importorskip("huggingface_hub")
+def test_a_hub_that_does_not_answer_is_asked_once_and_told_in_one_line(monkeypatch, caplog, capfd):
+    pytest.importorskip("huggingface_hub")
+    asked = []
+
+    def refused(question, timeout):
+        asked.append(question.full_url)
+        raise OSError("no route")
+
+    monkeypatch.setattr(hub.urllib.request, "urlopen", refused)
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("a connection"))
-    monkeypatch.setattr(hub, "hf_hub_download", lambda *_, **__: pytest.fail("a download"))
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"a wait of {seconds} s"))
+    with pytest.raises(ConfigError, match=r"cannot be downloaded \(.* does not answer: no route\)"):
+        built(encoder="resnet18", weights="imagenet")
+    assert len(asked) == 1
+    assert not caplog.records
+    assert "".join(capfd.readouterr()) == ""
+
+
+def test_the_hubs_library_is_left_as_it_was(monkeypatch):
+    constants = pytest.importorskip("huggingface_hub.constants")
+    logger = logging.getLogger("huggingface_hub")
+    monkeypatch.setattr(hub, "_unreachable", lambda endpoint: "no route")
+    before = constants.HF_HUB_OFFLINE, logger.level
+    with hub.hub_at_hand():
+        assert (constants.HF_HUB_OFFLINE, logger.level) == (True, logging.ERROR)
+    assert (constants.HF_HUB_OFFLINE, logger.level) == before
+
+
+def test_a_hub_that_answers_with_an_error_is_there(monkeypatch):
+    def denied(question, timeout):
+        raise urllib.error.HTTPError(question.full_url, 403, "no", Message(), None)
+
+    monkeypatch.setattr(hub.urllib.request, "urlopen", denied)
+    assert hub._unreachable("https://hub.example") is None
+
+
+def test_without_weights_nothing_is_fetched(monkeypatch):
+    library_of_hub = pytest.importorskip("huggingface_hub")
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("a connection"))
+    monkeypatch.setattr(
+        library_of_hub, "hf_hub_download", lambda *_, **__: pytest.fail("a download")
+    )
     assert built(4)
     assert built(4, encoder=SMALL)

@@ -51,7 +51,8 @@ class BundleInfo(Spec):
     in_channels: Annotated[int, Field(ge=1)]
     """Channels of the image."""
     data: DataFacts | None
-    """The data it was trained on; None for a model that was never fitted to scenes."""
+    """The data it was trained on; None for a model that was never fitted, and in bundles
+    of data sets that older versions wrote."""
     histogram: FrozenMap[str, Annotated[int, Field(ge=0)]] | None = None
     """Labelled pixels of each class in the training scenes; None where they were not counted."""
     versions: FrozenMap[str, str] = FrozenMap()

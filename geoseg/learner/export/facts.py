@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from geoseg.errors import BundleError, ConfigError
 from geoseg.learner.bundle import BundleInfo
+from geoseg.learner.facts import DataFacts, check_meaning
 from geoseg.spec import Spec
 from geoseg.window import Size, pair
 
@@ -35,12 +36,8 @@ class ExportFacts(Spec):
 
     @field_validator("dtype")
     @classmethod
-    def _is_numeric(cls, name: str) -> str:
-        try:
-            known = np.dtype(name).kind in "uif"
-        except TypeError:
-            known = False
-        if not known:
+    def _of_pixels(cls, name: str) -> str:
+        if not _is_of_pixels(name):
             raise ValueError(
                 f"{name!r} is no type of pixels; expected one such as uint8 or float32"
             )
@@ -49,6 +46,13 @@ class ExportFacts(Spec):
     def to_json(self) -> str:
         """As text; `facts_from` brings it back."""
         return json.dumps(self.model_dump(mode="json", by_alias=True), ensure_ascii=False)
+
+
+def _is_of_pixels(dtype: str) -> bool:
+    try:
+        return np.dtype(dtype).kind in "uif"
+    except TypeError:
+        return False
 
 
 def facts_from(uri: str, text: str | None) -> ExportFacts:
@@ -90,9 +94,13 @@ def facts_of(
     """
     info, data = learner.info, learner.data
     if data is not None:
-        _refuse_other("dtype", dtype, data.dtype)
         _refuse_other("channels", channels, info.in_channels)
-        dtype, channels = data.dtype, info.in_channels
+        channels = info.in_channels
+        if data.origin == "scenes":
+            _refuse_other("dtype", dtype, data.dtype)
+            dtype = data.dtype
+        else:
+            dtype = _of_files(data, dtype)
     elif channels is None and info.in_channels > 1:  # one mean may serve any number of channels
         channels = info.in_channels
     for name, value, such in (("dtype", dtype, '"uint8"'), ("channels", channels, "3")):
@@ -100,7 +108,7 @@ def facts_of(
             flag = such.replace('"', "")
             raise ConfigError(
                 f"the {name} of the images that this model is for is not known, since it was not "
-                f"trained on scenes; pass {name}={such} (geoseg export --{name} {flag}), as it is in "
+                f"trained on known data; pass {name}={such} (geoseg export --{name} {flag}), as it is in "
                 "their files"
             )
     try:
@@ -115,6 +123,23 @@ def facts_of(
     except ValidationError as error:
         first = error.errors()[0]
         raise ConfigError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def _of_files(data: DataFacts, dtype: str | None) -> str:
+    """The dtype that is asked for, where pixels of it may be what a data set's items were made of.
+
+    Raises:
+        ConfigError: They cannot be.
+    """
+    if dtype is None:
+        return data.dtype
+    if not _is_of_pixels(dtype):
+        return dtype  # refused where the facts are put together
+    try:
+        check_meaning(data, dtype, "the dtype of the images is")
+    except BundleError as error:
+        raise ConfigError(str(error)) from error
+    return dtype
 
 
 def _refuse_other(name: str, given: object, known: object) -> None:

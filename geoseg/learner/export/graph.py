@@ -60,7 +60,7 @@ def plan_of(
         uri: The file, which is to end in `suffix`.
         suffix: Of the format.
         size: The only size of images that the file is to take, one number or (height, width); None: any.
-        dtype: Of the pixels, where the learner was not trained on scenes.
+        dtype: Of the pixels, where the learner does not know them from scenes.
         channels: Of the images, where the learner was not trained at all.
 
     Raises:

@@ -52,7 +52,7 @@ def export_onnx(
         uri: A local path that ends in .onnx; missing folders are made.
         size: The only size of images that the file takes, one number or (height, width); None: any.
             Deepness needs one, and square.
-        dtype: Of the pixels ("uint8"), where the learner was not trained on scenes.
+        dtype: Of the pixels ("uint8"), where the learner does not know them from scenes.
         channels: Of the images, where the learner was not trained at all.
 
     Raises:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from geoseg.datasets.windows import scale_of
 from geoseg.errors import BundleError
 from geoseg.learner.export.facts import ExportFacts
 from geoseg.learner.export.network import as_input
@@ -112,8 +113,10 @@ def _spread(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(mean, deviation) of each channel, or of all, in the units of the source."""
     if facts.info.data is not None:
-        known = facts.info.data.statistics
-        return np.array(known.mean), np.array(known.std)
+        data = facts.info.data
+        # Images that a data set of one's own scales may be others in the files.
+        scale = scale_of(np.dtype(data.dtype)) / scale_of(np.dtype(facts.dtype))
+        return np.array(data.statistics.mean) * scale, np.array(data.statistics.std) * scale
     dtype = np.dtype(facts.dtype)
     full = np.iinfo(dtype).max if dtype.kind == "u" else 1
     mean, std = (

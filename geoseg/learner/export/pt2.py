@@ -53,7 +53,7 @@ def export_pt2(
         learner: Has a model.
         uri: A local path that ends in .pt2; missing folders are made.
         size: The only size of images that the file takes, one number or (height, width); None: any.
-        dtype: Of the pixels ("uint8"), where the learner was not trained on scenes.
+        dtype: Of the pixels ("uint8"), where the learner does not know them from scenes.
         channels: Of the images, where the learner was not trained at all.
 
     Raises:

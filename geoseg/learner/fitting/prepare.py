@@ -11,20 +11,21 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from geoseg.classes import ClassMap
+from geoseg.datasets.epochs import tell_epoch
 from geoseg.learner.data import SegmentationData
 from geoseg.learner.facts import (
     DataFacts,
+    as_trained,
     check_labels,
-    check_scene,
     facts_of,
     scaled_statistics,
 )
 from geoseg.learner.fitting.counting import Counted, check_counts, count_labels
 from geoseg.learner.fitting.precheck import check_module
-from geoseg.learner.measured import dataset_statistics
+from geoseg.learner.measured import facts_of_dataset
 from geoseg.learner.module import SegmentationModule
 from geoseg.learner.samples import Samples
-from geoseg.learner.standardized import common_standardize, with_standardize
+from geoseg.learner.standardized import common_standardize
 from geoseg.learner.training import Training
 from geoseg.sampling.boxes import least_size
 from geoseg.window import pair
@@ -41,8 +42,8 @@ class Prepared:
     """With random weights, or those of a network of one's own."""
     data: SegmentationData
     """What it is trained on."""
-    facts: DataFacts | None
-    """What it must know of the scenes later; None for a data set."""
+    facts: DataFacts
+    """What it must know of the data later."""
     counted: Counted
     """Labelled pixels of the training data."""
 
@@ -78,6 +79,7 @@ def prepare(
         GeosegError: The data do not fit the classes, each other or the network, or there is nothing to
             learn from.
     """
+    tell_epoch(train, 0)  # an earlier training may have told another
     if not isinstance(train, Dataset):
         check_labels(train, classes)
         common_standardize(train)  # raises where scenes end differently
@@ -90,11 +92,10 @@ def prepare(
     facts, statistics = _look_at(train)
     if isinstance(valid, Dataset):
         count_labels(valid, classes)  # raises where its items are none
-    if facts is not None and valid is not None and not isinstance(valid, Dataset):
+    elif valid is not None:
         check_labels(valid, classes)
         for scene in valid:
-            check_scene(facts, scene)
-            with_standardize(scene, facts.standardize)  # raises where it cannot be
+            as_trained(facts, scene)  # raises where it cannot be
     module = build_module(
         classes,
         training,
@@ -182,8 +183,6 @@ def _count(classes: ClassMap, training: Training, train: Samples) -> Counted:
     )
 
 
-def _look_at(train: Samples) -> tuple[DataFacts | None, Statistics]:
-    if isinstance(train, Dataset):
-        return None, dataset_statistics(train)
-    facts = facts_of(train)
+def _look_at(train: Samples) -> tuple[DataFacts, Statistics]:
+    facts = facts_of_dataset(train) if isinstance(train, Dataset) else facts_of(train)
     return facts, scaled_statistics(facts)

@@ -16,6 +16,7 @@ from geoseg.learner.modelnames import BUILT_IN, CUSTOM, model_parts
 from geoseg.learner.models.anysize import AnySize
 from geoseg.learner.models.files import read_weights
 from geoseg.learner.models.fitting import load_into
+from geoseg.learner.models.hub import hub_at_hand
 from geoseg.learner.models.networks import Recipe, any_size
 from geoseg.learner.models.unet import UNet
 
@@ -127,13 +128,14 @@ def _imagenet(recipe: Recipe) -> dict[str, Tensor]:
     Raises:
         ConfigError: There are none, or they can be had neither from the cache nor from the internet.
     """
+    reason = None
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), hub_at_hand() as reason:
             trained: Any = recipe.make(3, pretrained=True)
     except OSError as error:
         raise ConfigError(
             f"the weights of ImageNet for {recipe.encoder!r} are not in the cache of this machine and "
-            f"cannot be downloaded ({str(error).strip().splitlines()[0]}); fetch them where there is "
+            f"cannot be downloaded ({reason or str(error).strip().splitlines()[0]}); fetch them where there is "
             "internet, and give the local .safetensors or .pth file as weights"
         ) from error
     except (RuntimeError, KeyError) as error:
