@@ -7,6 +7,8 @@ GeosegError
 +-- LabelError       class ids do not fit the class map                   (also ValueError)
 +-- SceneError       image, labels and AOI of a scene do not fit          (also ValueError)
 +-- StoreError       an output cannot be written or read back             (also OSError)
++-- LeakageError     training data touch those that judge                  (also ValueError)
++-- StaleIndexError  a window index was made of other files or settings   (also ValueError)
 +-- BundleError      a model file does not fit what it is asked to do     (also ValueError)
 
 Each text says what is wrong, where, what was got, what was expected and what to do.
@@ -43,3 +45,11 @@ class StoreError(GeosegError, OSError):
 
 class BundleError(GeosegError, ValueError):
     """A model file does not fit what it is asked to do."""
+
+
+class LeakageError(GeosegError, ValueError):
+    """What a model learns from touches what it is judged by."""
+
+
+class StaleIndexError(GeosegError, ValueError):
+    """A window index that geoseg wrote was made of other files, or with other settings."""
