@@ -21,7 +21,7 @@ Only for a ring that crosses itself, which way it turns is arguable, and so are 
 """
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 import shapely
@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 from geoseg.errors import ConfigError, GridError
 
 Geometries = NDArray[np.object_]
-Ids = NDArray[np.uint8]
+Id = TypeVar("Id", bound=np.unsignedinteger[Any])
+"""The dtype of the numbers that are burned: uint8, or wider."""
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
 
@@ -43,7 +44,7 @@ _LONG = 128  # mean length from which one assignment a span is faster than one i
 
 
 @dataclass(frozen=True, eq=False)
-class Edges:
+class Edges(Generic[Id]):
     """The edges of all polygons of a scene, sorted so that a strip of rows finds its own.
 
     A layer is one polygon; layer 0 is painted first, the last layer lies on top. Only edges that
@@ -72,7 +73,7 @@ class Edges:
     """(layer,) no column before this one is filled by the layer."""
     right: NDArray[np.int32]
     """(layer,) no column from this one on is filled by the layer."""
-    value: Ids
+    value: NDArray[Id]
     """(layer,) the id that the layer is filled with."""
     all_touched: bool
     """Whether pixels that an edge passes through are filled as well."""
@@ -83,7 +84,7 @@ class Edges:
     def of(
         cls,
         geometries: Geometries,
-        values: Ids,
+        values: NDArray[Id],
         *,
         priority: NDArray[Any] | None = None,
         mirrored: bool = False,
@@ -94,7 +95,7 @@ class Edges:
         Args:
             geometries: (feature,) shapely geometries in pixel coordinates. Of a collection the
                 polygons count; geometries without any are counted in `skipped`.
-            values: (feature,) id of each feature.
+            values: (feature,) id of each feature, of any unsigned dtype.
             priority: (feature,) numbers, the higher on top. Features of equal priority, and all of
                 them when it is None, lie in the order given, the last on top.
             mirrored: Decides only ties of horizontal edges exactly on row centres. False: as when
@@ -139,13 +140,13 @@ class Edges:
 
 
 def burn(
-    edges: Edges,
+    edges: Edges[Id],
     *,
     rows: tuple[int, int],
     columns: tuple[int, int],
     fill: int,
-    out: Ids | None = None,
-) -> Ids:
+    out: NDArray[Id] | None = None,
+) -> NDArray[Id]:
     """Fill a rectangle of the scene with the ids of the polygons that cover its pixel centres.
 
     Args:
@@ -153,20 +154,22 @@ def burn(
         rows: First row and one past the last; may reach outside the scene, as may the columns.
         columns: First column and one past the last.
         fill: The id where no polygon lies.
-        out: C-contiguous uint8 array (height, width) to overwrite; a new one is made when None.
+        out: C-contiguous array (height, width) of the ids' dtype to overwrite; a new one is made when
+            None.
 
     Returns:
-        Ids, uint8 (height, width): `out`, where it was given.
+        Ids (height, width), of the dtype of `edges.value`: `out`, where it was given.
 
     Raises:
         ConfigError: If `out` does not fit the rectangle.
     """
     shape = (rows[1] - rows[0], columns[1] - columns[0])
-    out = np.empty(shape, np.uint8) if out is None else out
-    if out.shape != shape or out.dtype != np.uint8 or not out.flags.c_contiguous:
+    dtype = edges.value.dtype
+    out = np.empty(shape, dtype) if out is None else out
+    if out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous:
         raise ConfigError(
             f"out is {out.dtype} {out.shape}, C-contiguous: {out.flags.c_contiguous}; expected "
-            f"C-contiguous uint8 {shape} for rows {rows} and columns {columns}"
+            f"C-contiguous {dtype} {shape} for rows {rows} and columns {columns}"
         )
     out[...] = fill
     for top in range(rows[0], rows[1], _STRIP):
@@ -176,12 +179,12 @@ def burn(
     return out
 
 
-def _painters_order(features: int, *, values: Ids, priority: NDArray[Any] | None) -> _Ints:
+def _painters_order(features: int, *, values: NDArray[Any], priority: NDArray[Any] | None) -> _Ints:
     """(feature,) indices of the features from the bottom to the top."""
-    if values.shape != (features,) or values.dtype != np.uint8:
+    if values.shape != (features,) or values.dtype.kind != "u":
         raise ConfigError(
-            f"values are {values.dtype} {values.shape}; expected uint8 ({features},), "
-            "one id for each geometry"
+            f"values are {values.dtype} {values.shape}; expected uint8 ({features},), or a wider "
+            "unsigned dtype, one id for each geometry"
         )
     if priority is None:
         return np.arange(features)
@@ -282,7 +285,7 @@ def _groups(level: NDArray[np.int32]) -> tuple[tuple[int, int, int], ...]:
     return tuple(zip(used.tolist(), begin.tolist(), (begin + count).tolist(), strict=True))
 
 
-def _near(edges: Edges, *, rows: tuple[int, int], columns: tuple[int, int]) -> _Ints:
+def _near(edges: Edges[Any], *, rows: tuple[int, int], columns: tuple[int, int]) -> _Ints:
     """Indices of the edges that cross these rows, of layers that may fill these columns."""
     runs = [np.empty(0, np.int64)]
     for level, begin, end in edges.levels:
@@ -297,8 +300,8 @@ def _near(edges: Edges, *, rows: tuple[int, int], columns: tuple[int, int]) -> _
 
 
 def _spans(
-    edges: Edges, *, rows: tuple[int, int], columns: tuple[int, int]
-) -> tuple[_Ints, _Ints, Ids]:
+    edges: Edges[Id], *, rows: tuple[int, int], columns: tuple[int, int]
+) -> tuple[_Ints, _Ints, NDArray[Id]]:
     """Start (flat index into the rectangle), length and id of each span, the bottom layer first."""
     near = _near(edges, rows=rows, columns=columns)
     first = np.maximum(edges.first[near], rows[0])
@@ -323,7 +326,7 @@ def _spans(
 
 
 def _between_crossings(
-    edges: Edges, edge: _Ints, row: _Ints, base: _Ints, *, columns: tuple[int, int]
+    edges: Edges[Any], edge: _Ints, row: _Ints, base: _Ints, *, columns: tuple[int, int]
 ) -> tuple[_Ints, _Ints]:
     """Start and end of the spans whose centres lie inside: rules 1 and 2 above.
 
@@ -341,7 +344,7 @@ def _between_crossings(
 
 
 def _touched_columns(
-    edges: Edges, edge: _Ints, row: _Ints, *, columns: tuple[int, int]
+    edges: Edges[Any], edge: _Ints, row: _Ints, *, columns: tuple[int, int]
 ) -> tuple[_Ints, _Ints]:
     """First column and one past the last that each edge passes through within the row."""
     x1, y1, x2 = edges.x1[edge], edges.y1[edge], edges.x2[edge]
@@ -358,7 +361,7 @@ def _inside(column: _Floats, *, columns: tuple[int, int]) -> _Ints:
     return np.clip(column, *columns).astype(np.int64) - columns[0]
 
 
-def _paint(pixels: Ids, start: _Ints, length: _Ints, value: Ids) -> None:
+def _paint(pixels: NDArray[Id], start: _Ints, length: _Ints, value: NDArray[Id]) -> None:
     """Fill spans of flat pixels in the order given."""
     for begin in range(0, len(start), _SPANS):
         part = slice(begin, begin + _SPANS)

@@ -103,6 +103,7 @@ def test_the_whole_scene_equals_gdal(drawn):
     np.testing.assert_array_equal(scene_of(geometries, values), expected)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(layers())
 def test_mirrored_ties_equal_gdal_on_a_north_up_grid(drawn):
@@ -115,6 +116,7 @@ def test_mirrored_ties_equal_gdal_on_a_north_up_grid(drawn):
     np.testing.assert_array_equal(scene_of(geometries, values, mirrored=True), expected)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(layers(), st.integers(2, 11), st.integers(3, 13), st.booleans())
 def test_windows_of_odd_sizes_equal_the_whole_scene(drawn, height, width, all_touched):
@@ -130,6 +132,7 @@ def test_windows_of_odd_sizes_equal_the_whole_scene(drawn, height, width, all_to
             )
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(layers(), st.data())
 def test_priorities_equal_a_painter_who_burns_one_polygon_after_another(drawn, data):
@@ -273,6 +276,18 @@ def test_polygons_that_reach_past_32_bits_are_burned():
 def test_the_table_is_compact():
     edges = Edges.of(*random_scene(300, 500, 40, seed=1))
     assert 44 * len(edges.y1) <= edges.nbytes < 60 * len(edges.y1)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "uint32"])
+def test_ids_above_255_equal_gdal(dtype):
+    geometries, _ = random_scene(300, 200, 30, seed=4)
+    values = np.arange(40_000, 40_300).astype(dtype)
+    expected = rasterize(
+        zip(geometries, values.tolist(), strict=True), out_shape=(200, 190), fill=FILL, dtype=dtype
+    )
+    got = burn(Edges.of(geometries, values), rows=(0, 200), columns=(0, 190), fill=FILL)
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, expected)
 
 
 def test_out_is_overwritten_and_returned():

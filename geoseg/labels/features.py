@@ -42,7 +42,7 @@ class Strips:
     They go with this object.
     """
 
-    def __init__(self, edges: Edges, grid: Grid, *, fill: int) -> None:
+    def __init__(self, edges: Edges[np.uint8], grid: Grid, *, fill: int) -> None:
         """Take the polygons.
 
         Args:

@@ -82,6 +82,7 @@ def test_two_threads_of_one_process_are_two_runs(tmp_path):
     lock.release()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["alone", "fork"])
 def test_a_run_that_is_killed_lets_go_though_a_child_that_it_forked_lives(tmp_path, how):
     process = child(tmp_path, how)

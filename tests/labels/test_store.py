@@ -128,6 +128,7 @@ with store.writer(Grid(height=700, width=30), ClassMap.of("a", "b", "c")):
 """
 
 
+@pytest.mark.slow
 def test_what_a_killed_writer_left_goes_when_the_map_is_written_in_another_way(tmp_path, labels):
     uri = str(tmp_path / "my.map.tif")
     for _ in range(2):

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Geometries = NDArray[np.object_]
 _Bools = NDArray[np.bool_]
 
+REPAIRS = "geoseg_repairs"
+"""In `frame.attrs` of repaired features: how many were (left out, repaired)."""
+
 _POLYGON, _MULTIPOLYGON, _COLLECTION = 3, 6, 7  # shapely's type ids
 
 
@@ -36,7 +39,8 @@ def repaired(frame: GeoDataFrame, *, name: str) -> GeoDataFrame:
     """A copy in two dimensions without empty and with valid geometries only.
 
     What cannot be drawn (no geometry, an empty one, coordinates that are not finite) is left out; what
-    is not valid is made valid, of polygons the polygon parts. Both are counted in one warning.
+    is not valid is made valid, of polygons the polygon parts. Both are counted in one warning, and in
+    `attrs[REPAIRS]` with what was counted there before.
 
     Args:
         frame: Any features; their index is kept.
@@ -59,7 +63,10 @@ def repaired(frame: GeoDataFrame, *, name: str) -> GeoDataFrame:
             f"{len(broken)} are not valid and were repaired",
             stacklevel=2,
         )
-    return with_geometries(frame[present], geometries[present], crs=frame.crs)
+    whole = with_geometries(frame[present], geometries[present], crs=frame.crs)
+    left_out, mended = frame.attrs.get(REPAIRS, (0, 0))
+    whole.attrs[REPAIRS] = (left_out + lost, mended + len(broken))
+    return whole
 
 
 def reprojected(frame: GeoDataFrame, crs: Any, *, name: str) -> GeoDataFrame:

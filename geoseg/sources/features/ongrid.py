@@ -56,11 +56,28 @@ def polygons_on(grid: Grid, source: VectorSource) -> GeoDataFrame:
         GridError: One of the two has a CRS, the other has none.
         SourceError: The features cannot be read, or a transform cannot work.
     """
-    name = name_of(source)
-    frame = source.read()
+    return frame_on(grid, source.read(), pixel_transforms(source), name=name_of(source))
+
+
+def frame_on(
+    grid: Grid,
+    frame: GeoDataFrame,
+    transforms: tuple[VectorTransform, ...] = (),
+    *,
+    name: str,
+    reach_px: float = 0.0,
+) -> GeoDataFrame:
+    """The same for features that were read already.
+
+    Args:
+        grid: The pixels.
+        frame: The features, valid and with the CRS of a source.
+        transforms: Those in pixels, which are done last.
+        name: What errors and warnings call the features.
+        reach_px: How far past the grid features matter.
+    """
     _check_crs(frame.crs, grid, name)
-    transforms = pixel_transforms(source)
-    reach = sum(transform.reach_px or 0.0 for transform in transforms)
+    reach = reach_px + sum(transform.reach_px or 0.0 for transform in transforms)
     around = box_around(grid, frame.crs, margin=_AROUND + reach / min(grid.shape))
     frame = frame[boxes_meet(geometries_of(frame), around)]
     if not transforms:

@@ -67,6 +67,7 @@ def test_boundary_iou_equals_a_look_around_every_pixel(distance, shape):
     assert found.to_dict()["overall"]["boundary_px"] == distance
 
 
+@pytest.mark.slow
 @given(
     height=st.integers(1, 30),
     width=st.integers(1, 12),
