@@ -5,6 +5,7 @@ from geoseg.plot.figures import batch, comparison, polygons, scene
 from geoseg.plot.preview import preview_png
 from geoseg.plot.samplingmap import sampling
 from geoseg.plot.scores import evaluation, histogram
+from geoseg.plot.splitmap import split_map
 
 __all__ = [
     "batch",
@@ -16,4 +17,5 @@ __all__ = [
     "preview_png",
     "sampling",
     "scene",
+    "split_map",
 ]
