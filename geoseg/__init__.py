@@ -29,9 +29,12 @@ if TYPE_CHECKING:
     from geoseg.aoi import AOI
     from geoseg.classes import ClassInfo, ClassMap
     from geoseg.datasets import (
+        CSVWindowedSegmentationDataset,
         ImageFolderDataset,
         LocalSampler,
+        MBTilesMaskWindowedDataset,
         RandomWindowGeoDataset,
+        RasterPatchDataset,
         SlidingWindowGeoDataset,
     )
     from geoseg.errors import GeosegError
@@ -65,7 +68,7 @@ if TYPE_CHECKING:
         Training,
     )
     from geoseg.learner.exported import ExportedModel, open_model
-    from geoseg.sampling import ClassHistogram, Sampling, class_counts
+    from geoseg.sampling import ClassHistogram, Sampling, WindowIndex, class_counts
     from geoseg.scene import Sample, Scene
     from geoseg.scenes import ScenePattern, SceneTable
     from geoseg.sources import (
@@ -110,9 +113,12 @@ _HOMES = {
     "geoseg.aoi": ("AOI",),
     "geoseg.classes": ("ClassInfo", "ClassMap"),
     "geoseg.datasets": (
+        "CSVWindowedSegmentationDataset",
         "ImageFolderDataset",
         "LocalSampler",
+        "MBTilesMaskWindowedDataset",
         "RandomWindowGeoDataset",
+        "RasterPatchDataset",
         "SlidingWindowGeoDataset",
     ),
     "geoseg.errors": ("GeosegError",),
@@ -147,7 +153,7 @@ _HOMES = {
         "Training",
     ),
     "geoseg.learner.exported": ("ExportedModel", "open_model"),
-    "geoseg.sampling": ("ClassHistogram", "Sampling", "class_counts"),
+    "geoseg.sampling": ("ClassHistogram", "Sampling", "WindowIndex", "class_counts"),
     "geoseg.scene": ("Sample", "Scene"),
     "geoseg.scenes": ("ScenePattern", "SceneTable"),
     "geoseg.sources": (
@@ -195,6 +201,7 @@ __all__ = [
     "ArrayLabels",
     "ArraySource",
     "Buffer",
+    "CSVWindowedSegmentationDataset",
     "Cast",
     "Chip",
     "ClassHistogram",
@@ -220,6 +227,7 @@ __all__ = [
     "Learner",
     "LocalSampler",
     "Log",
+    "MBTilesMaskWindowedDataset",
     "MBTilesSource",
     "MinMax",
     "NpySource",
@@ -230,6 +238,7 @@ __all__ = [
     "RGBToClass",
     "RandomWindowGeoDataset",
     "RasterLabels",
+    "RasterPatchDataset",
     "RasterSource",
     "Reclass",
     "STACSource",
@@ -261,6 +270,7 @@ __all__ = [
     "VectorTransform",
     "WarpedSource",
     "Window",
+    "WindowIndex",
     "__version__",
     "class_counts",
     "combine",

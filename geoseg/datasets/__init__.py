@@ -1,19 +1,25 @@
-"""torch Datasets over scenes."""
+"""torch Datasets over scenes, and over windows of masks."""
 
+from geoseg.datasets.csvwindows import CSVWindowedSegmentationDataset
 from geoseg.datasets.epochs import EpochSampler
 from geoseg.datasets.folder import ImageFolderDataset
 from geoseg.datasets.loader import EpochLoader
+from geoseg.datasets.masked import MBTilesMaskWindowedDataset
 from geoseg.datasets.order import LocalSampler
+from geoseg.datasets.patches import RasterPatchDataset
 from geoseg.datasets.random import RandomWindowGeoDataset
 from geoseg.datasets.sliding import SlidingWindowGeoDataset
 from geoseg.datasets.windows import collate
 
 __all__ = [
+    "CSVWindowedSegmentationDataset",
     "EpochLoader",
     "EpochSampler",
     "ImageFolderDataset",
     "LocalSampler",
+    "MBTilesMaskWindowedDataset",
     "RandomWindowGeoDataset",
+    "RasterPatchDataset",
     "SlidingWindowGeoDataset",
     "collate",
 ]

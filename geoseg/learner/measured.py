@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import ConcatDataset, Dataset, Subset
 
+from geoseg.datasets.windowed.base import Pixels, WindowedDataset
 from geoseg.datasets.windows import WindowDataset, scale_of
 from geoseg.errors import ConfigError
 from geoseg.learner.facts import DataFacts, facts_of
@@ -25,7 +26,8 @@ _PIXELS = 64_000_000
 def facts_of_dataset(dataset: Dataset[dict[str, Any]]) -> DataFacts:
     """Bands, dtype, statistics and resolution of the data of a data set.
 
-    One of geoseg's kinds has scenes, which tell all but the statistics; these are of its items.
+    One of geoseg's kinds has scenes, or images of masks, which tell all but the statistics; these are of
+    its items.
 
     Raises:
         GeosegError: As of `facts_of` and `facts_of_items`.
@@ -35,18 +37,15 @@ def facts_of_dataset(dataset: Dataset[dict[str, Any]]) -> DataFacts:
     """
     scenes = scenes_of(dataset)
     if scenes is None:
-        return facts_of_items(dataset)
+        pixels = dataset.pixels() if isinstance(dataset, WindowedDataset) else None
+        found = facts_of_items(dataset)
+        return found if pixels is None else _in_units_of(pixels, found)
     if common_standardize(scenes) is not None:
         return facts_of(scenes)  # the items hold no pixels in the source's units
     warn_of_hidden(scenes)
-    found, image = facts_of_items(dataset), scenes[0].image
-    dtype = np.dtype(image.dtype)
-    return DataFacts(
-        band_names=image.band_names,
-        dtype=dtype.name,
-        statistics=_divided(found.statistics, scale_of(dtype) / scale_of(np.dtype(found.dtype))),
-        resolution_m=scenes[0].grid.ground_resolution,
-    )
+    image, resolution = scenes[0].image, scenes[0].grid.ground_resolution
+    pixels = Pixels(image.band_names, np.dtype(image.dtype), resolution)
+    return _in_units_of(pixels, facts_of_items(dataset))
 
 
 def scenes_of(dataset: Dataset[dict[str, Any]]) -> tuple[Scene, ...] | None:
@@ -108,6 +107,17 @@ def facts_of_items(dataset: Dataset[dict[str, Any]], limit: int = ITEMS) -> Data
         statistics=running.result(),
         resolution_m=None,
         origin="items",
+    )
+
+
+def _in_units_of(pixels: Pixels, found: DataFacts) -> DataFacts:
+    """What was measured on items, of the pixels that they were made of."""
+    scale = scale_of(pixels.dtype) / scale_of(np.dtype(found.dtype))
+    return DataFacts(
+        band_names=pixels.band_names,
+        dtype=pixels.dtype.name,
+        statistics=_divided(found.statistics, scale),
+        resolution_m=pixels.resolution_m,
     )
 
 

@@ -329,6 +329,7 @@ def test_a_map_style_data_set_can_be_trained_on():
     assert learner.history[-1]["valid_mean_iou"] > 0.9
 
 
+@pytest.mark.slow
 def test_a_folder_keeps_metrics_and_a_checkpoint_to_go_on_from(tmp_path):
     whole = Learner(CLASSES, SMALL).fit([made_scene(0)], folder=str(tmp_path / "whole"))
     assert (tmp_path / "whole" / "metrics.csv").read_text().count("\n") == 4

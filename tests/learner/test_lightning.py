@@ -275,6 +275,7 @@ def test_random_crops_of_a_folder_are_others_in_each_epoch(files):
     assert expected[0] != expected[1]
 
 
+@pytest.mark.slow
 def test_a_learner_measures_a_data_set_of_ones_own_and_predicts_pictures(files, tmp_path):
     windows = ImageFolderDataset(files, classes=["dark", "bright"], size=32, length=32)
     training = Training(

@@ -11,9 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from geoseg.datasets.windowed.bysample import valid_after
 from geoseg.errors import ConfigError
 from geoseg.learner.augment.batch import MOVING, Augmentation, Batch
 from geoseg.learner.augment.libraries import of_library
+
+_HIGHEST = 254
+"""The first id to stand for not valid in masks; 255 is what callables write where nothing is to be learnt."""
 
 _HOW = (
     "an augmentation takes (batch, generator), or the batch alone; wrap it in a function that does"
@@ -27,6 +31,8 @@ def adapted(what: Callable[..., Batch]) -> Augmentation:
       `torch.Generator`.
     - One that takes the batch alone draws from torch's global generators, which are seeded from the
       `torch.Generator` while it runs; what it draws elsewhere does not repeat.
+    - It need not know of `valid`: the mask that it gets has an id of its own where a pixel is not valid,
+      and a `valid` that comes back as it came follows the mask.
     - Transforms of torchvision v2 and kornia: see `geoseg.learner.augment.libraries`.
 
     Raises:
@@ -34,7 +40,7 @@ def adapted(what: Callable[..., Batch]) -> Augmentation:
     """
     whole = of_library(what)
     if whole is not None:
-        return _Seeded(whole, _name_of(what))
+        return _Seeded(whole, _name_of(what), moves_valid=True)
     return (
         _Checked(what, _name_of(what)) if _takes_generator(what) else _Seeded(what, _name_of(what))
     )
@@ -48,7 +54,7 @@ class _Checked:
     name: str
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        return _same_form(batch, self.change(_copied(batch), generator), name=self.name)
+        return _followed(batch, lambda given: self.change(given, generator), name=self.name)
 
 
 @dataclass(frozen=True)
@@ -57,13 +63,16 @@ class _Seeded:
 
     change: Callable[[Batch], Batch]
     name: str
+    moves_valid: bool = False
+    """Whether `valid` goes with the mask for sure, as in transforms of the libraries."""
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         if isinstance(self.change, nn.Module):
             self.change.to(batch["image"].device)
         with _seeded(generator, batch["image"].device):
-            changed = self.change(_copied(batch))
-        return _same_form(batch, changed, name=self.name)
+            if self.moves_valid:
+                return _same_form(batch, self.change(_copied(batch)), name=self.name)
+            return _followed(batch, self.change, name=self.name)
 
 
 @contextmanager
@@ -93,6 +102,42 @@ def _takes_generator(what: Callable[..., Batch]) -> bool:
     if not places or len(needed) > 1 + takes_two:
         raise ConfigError(f"{_name_of(what)} takes {inspect.signature(called)}; {_HOW}")
     return takes_two
+
+
+def _followed(batch: Batch, change: Callable[[Batch], Any], *, name: str) -> Batch:
+    """What a callable makes of a batch; where it leaves `valid` as it came, `valid` follows the mask.
+
+    Where the mask tells that a pixel is not valid, it is left as it came.
+
+    Raises:
+        ConfigError: It gives a batch of another form, or one whose `valid` contradicts its mask.
+    """
+    before, mask = batch["valid"], batch["mask"]
+    if bool(before.all()):
+        return _same_form(batch, change(_copied(batch)), name=name)
+    hidden = _unused(mask, name=name)
+    coded = mask.masked_fill(~before, hidden)
+    after = _same_form(batch, change(_copied({**batch, "mask": coded})), name=name)
+    moved = after["mask"]
+    valid = valid_after(
+        after["image"], coded, moved, after["valid"], before, hidden=hidden, name=name
+    )
+    return {**after, "mask": torch.where(moved == hidden, mask, moved), "valid": valid}
+
+
+def _unused(mask: Tensor, *, name: str) -> int:
+    """The highest id up to 254 that no pixel has.
+
+    Raises:
+        ConfigError: All are in use.
+    """
+    unused = (number for number in range(_HIGHEST, -1, -1) if not bool((mask == number).any()))
+    if (found := next(unused, None)) is None:
+        raise ConfigError(
+            f"augmentation {name} gets a batch with all ids from 0 to {_HIGHEST} in its mask, expected one "
+            "left for what is not valid; take an augmentation of geoseg, torchvision v2 or kornia"
+        )
+    return found
 
 
 def _same_form(before: Batch, after: Any, *, name: str) -> Batch:

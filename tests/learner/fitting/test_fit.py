@@ -26,6 +26,7 @@ from tests.learner.fitting.trainings import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "options"),
     [
@@ -142,6 +143,7 @@ def test_training_ends_where_the_validation_does_not_get_better(tmp_path, monkey
     assert len(again.history) == 4
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_kept_and_chosen(tmp_path, monkeypatch):
     after = []
     _scores(monkeypatch, 0.2, 0.7, 0.6, 0.7)
@@ -167,6 +169,7 @@ def test_the_best_epoch_is_kept_and_chosen(tmp_path, monkeypatch):
     assert not same(after[1], after[3])
 
 
+@pytest.mark.slow
 def test_a_plateau_divides_the_rate_by_ten(monkeypatch):
     _scores(monkeypatch, 0.5, 0.4, 0.5, 0.3, 0.2, 0.2)
     run = fitted(tiny(schedule="plateau", epochs=6))
@@ -230,12 +233,14 @@ def test_numbers_of_class_weights_are_taken_as_they_are_and_of_a_data_set_items_
     assert sum(run.module.class_weights) == pytest.approx(2)
 
 
+@pytest.mark.slow
 def test_half_precision_trains_too(tmp_path):
     run = fitted(tiny(precision="bf16-mixed", epochs=6, clip=1.0))
     assert run.history[-1]["train_loss"] < run.history[0]["train_loss"]
     assert all(value.dtype != torch.bfloat16 for value in weights(run).values())
 
 
+@pytest.mark.slow
 def test_a_list_of_augmentations_reaches_the_module_and_its_checkpoint(tmp_path):
     steps = [{"type": "rotate", "p": 1.0}, "light"]
     fitted(tiny(epochs=1, augmentation=steps), tmp_path)

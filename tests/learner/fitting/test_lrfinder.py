@@ -18,6 +18,7 @@ from tests.learner.fitting.trainings import CLASSES, Dropping, Plain, blobs, sam
 RATES = np.geomspace(1e-4, 1e-2, 5)
 
 
+@pytest.mark.slow
 def test_the_rate_is_where_the_loss_falls_and_nothing_changes():
     network = seeded(Plain)
     before = {key: value.clone() for key, value in network.state_dict().items()}

@@ -43,6 +43,7 @@ def test_labels_that_have_nothing_to_do_with_the_image_are_not():
         overfit_check(CLASSES, tiny(), [noise], steps=0)
 
 
+@pytest.mark.slow
 def test_a_loss_that_falls_is_told_from_one_that_does_not():
     slow = overfit_check(CLASSES, tiny(lr=0.003), [blobs(0)], steps=25)
     assert (slow.outcome, slow.passed, slow.steps) == ("falling", False, 25)

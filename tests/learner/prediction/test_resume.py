@@ -170,6 +170,7 @@ def test_resume_needs_a_store_and_a_model_that_is_known(tmp_path):
     assert names(tmp_path) == ["image.tif"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*there is nothing to resume")
 @pytest.mark.parametrize("first", [{}, {"shard": (1, 2)}, {"keep": False}])
 def test_two_runs_on_one_output_at_a_time_do_not_destroy_each_other(whole, tmp_path, first):

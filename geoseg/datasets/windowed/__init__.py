@@ -1,0 +1,1 @@
+"""What the data sets over windows of masks share: pixels, class ids, augmentation, rows, checks."""
