@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from operator import itemgetter
@@ -13,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from geoseg.cli.facts import show_facts
 from geoseg.cli.options import AsJson, Debug
-from geoseg.cli.told import printable, told_briefly
+from geoseg.cli.told import told_briefly
 from geoseg.urimask import masked_values
 
 if TYPE_CHECKING:
     from geoseg.labels.tifflabels import GeoTIFFLabels
     from geoseg.sources import RasterSource
 
-_INDENT = "  "
 _ZIP = b"PK\x03\x04"
 """How a zip begins."""
 _SCORE = "valid_mean_iou"
@@ -50,9 +48,7 @@ def info(
     scenes and options.
     """
     with told_briefly(debug=debug, name=path):
-        found = masked_values(_describe(path))
-        text = json.dumps(found, indent=2, ensure_ascii=False)
-        typer.echo(text if as_json else "\n".join(_lines(found)))
+        show_facts(masked_values(_describe(path)), as_json=as_json)
 
 
 def _describe(path: str) -> dict[str, Any]:
@@ -230,27 +226,3 @@ def _experiment(path: str) -> dict[str, Any]:
 def _classes(classes: Any) -> dict[str, str]:
     """{id: name}, with text as keys as JSON wants it."""
     return {str(c.id): c.name for c in classes.classes}
-
-
-def _lines(found: dict[str, Any], indent: str = "") -> Iterator[str]:
-    """`key  value` in aligned columns, one line each; what is inside comes below, indented."""
-    shown = {printable(key): value for key, value in found.items()}
-    width = max(map(len, shown), default=0)
-    for key, value in shown.items():
-        if isinstance(value, dict) and value:
-            yield f"{indent}{key}"
-            yield from _lines(value, indent + _INDENT)
-        else:
-            yield f"{indent}{key.ljust(width)}  {_text(value)}"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        # A tile within a list is z/x/y.
-        items = (
-            "/".join(map(_text, v)) if isinstance(v, list | tuple) else _text(v) for v in value
-        )
-        return ", ".join(items) or "none"
-    if isinstance(value, float):
-        return f"{value:.10g}"
-    return "none" if value is None or value == {} else printable(str(value))

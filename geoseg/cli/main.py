@@ -13,6 +13,7 @@ from geoseg.cli.export import export
 from geoseg.cli.info import info
 from geoseg.cli.merge import merge
 from geoseg.cli.predict import predict
+from geoseg.cli.prepare import prepare
 from geoseg.cli.schema import schema
 from geoseg.cli.train import train
 from geoseg.cli.vectorize import vectorize
@@ -57,6 +58,7 @@ app.command(epilog="Example: geoseg merge part0.tif part1.tif map.tif")(merge)
 app.command(epilog="Example: geoseg evaluate landcover.tif map.tif --mapping 1:0,2:1,3:1")(evaluate)
 app.command(epilog="Example: geoseg vectorize map.tif buildings.gpkg --only building")(vectorize)
 app.command(epilog="Example: geoseg export bundle.zip model.onnx --size 512")(export)
+app.add_typer(prepare, name="prepare")
 app.command(epilog="Example: geoseg schema --out experiment.schema.json")(schema)
 app.command(epilog="Example: geoseg info map.tif --json")(info)
 

@@ -126,6 +126,7 @@ class Own(nn.Module):
         return self.layer(image)
 
 
+@pytest.mark.slow
 def test_a_network_of_ones_own_is_exported_from_python_as_the_error_says(geoseg, tmp_path):
     learner = Learner(ClassMap.of("dark", "light"), Training(), Own())
     learner.save(str(tmp_path / "own.zip"))
@@ -141,6 +142,7 @@ def test_a_network_of_ones_own_is_exported_from_python_as_the_error_says(geoseg,
     assert geoseg("info", tmp_path / "own.pt2").code == 0
 
 
+@pytest.mark.slow
 def test_a_model_that_was_not_trained_is_told_of_its_images_by_flags(geoseg, tmp_path):
     training = Training(model_options={"width": 4, "depth": 2})
     learner = Learner(ClassMap.of("dark", "light"), training)

@@ -242,6 +242,7 @@ def tall(write_raster):
     return write_raster("tall.tif", data, nodata=0, descriptions=NAMES)
 
 
+@pytest.mark.slow
 def test_shards_are_merged_to_the_map_of_one_run(geoseg, files, tall, out):
     options = ("--stride", 32, "--tta", "flips")
     assert geoseg("predict", files.bundle, tall, out / "whole.tif", *options).code == 0
@@ -291,6 +292,7 @@ def test_a_part_is_a_geotiff_whatever_is_made_of_it(geoseg, files, tall, out):
     assert list(out.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_of_parts_with_scores_all_is_made_that_one_run_makes(geoseg, files, tall, out):
     flags = ("--stride", 32, "--scores")
     wanted = ("--scores", "--confidence", "--entropy")
