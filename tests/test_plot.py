@@ -306,6 +306,7 @@ def test_without_matplotlib_the_cure_is_told(monkeypatch, scene):
         plot.scene(scene)
 
 
+@pytest.mark.slow
 def test_pictures_leave_pyplot_alone():
     code = (
         "import sys, numpy as np\n"

@@ -173,6 +173,7 @@ def test_a_run_with_other_settings_is_not_gone_on_with(begun, old, new, told):
     assert {path: path.read_bytes() for path in (begun / "out").iterdir()} == before
 
 
+@pytest.mark.slow
 def test_what_the_model_does_not_follow_from_may_change(begun):
     text = (begun / "exp.yaml").read_text()
     (begun / "exp.yaml").write_text(text + "prediction: {blend: mean}\n")
@@ -187,6 +188,7 @@ def test_a_run_that_begins_anew_tells_that_it_replaces_one(begun, monkeypatch):
     assert not (begun / "out" / "last.ckpt").exists()
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_replaced_without_a_word(begun, monkeypatch):
     run(read(begun, FEW), resume=True)
     stop_at(monkeypatch, Learner, "fit")

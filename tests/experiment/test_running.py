@@ -58,6 +58,7 @@ def test_the_same_experiment_gives_the_same_files(folder):
     assert len(list((folder / "out").iterdir())) == 8
 
 
+@pytest.mark.slow
 def test_prediction_options_reach_the_map(folder):
     short = ("epochs: 5", "epochs: 1")
     run(read(folder, short))
