@@ -126,6 +126,126 @@ def test_a_batch_of_another_form_is_refused(change, said):
             augment.build(form)(random_batch(), generator())
 
 
+# `valid`, which a callable need not know of
+
+
+def flipped(batch, *keys):
+    return {**batch, **{key: batch[key].flip(-1) for key in keys}}
+
+
+def hidden_batch(*, dtype=torch.uint8, image=torch.float32):
+    """A batch whose images are 0 where not valid, as in training."""
+    batch = random_batch(4, 3, 7, 9, dtype=image)
+    zero = torch.zeros((), dtype=image)
+    batch["image"] = torch.where(batch["valid"][:, None], batch["image"], zero)
+    return {**batch, "mask": batch["mask"].to(dtype)}
+
+
+def assert_meant(got, expected):
+    """The same image and valid, the same ids where valid, and ids of the batch elsewhere."""
+    assert torch.equal(got["valid"], expected["valid"])
+    assert torch.equal(got["image"], expected["image"])
+    assert torch.equal(got["mask"][got["valid"]], expected["mask"][got["valid"]])
+    assert set(got["mask"].unique().tolist()) <= {3, 5, 8}
+    assert got["mask"].dtype == expected["mask"].dtype
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.int8], ids=str)
+@pytest.mark.parametrize("keys", [("image", "mask"), ("image", "mask", "valid")], ids="+".join)
+def test_a_flip_moves_valid_whether_the_callable_does_or_not(keys, dtype):
+    batch = hidden_batch(dtype=dtype)
+    expected = flipped(batch, "image", "mask", "valid")
+    for form in (lambda b: flipped(b, *keys), lambda b, generator: flipped(b, *keys)):
+        assert_meant(augment.build(form)(batch, generator()), expected)
+
+
+def test_valid_follows_chips_that_a_callable_moves_one_by_one():
+    def some(batch):
+        for key in ("image", "mask"):
+            batch[key][1:3] = batch[key][1:3].flip(-2)
+        return batch
+
+    batch = hidden_batch()
+    expected = {key: batch[key].clone() for key in ("image", "mask", "valid")}
+    for pixels in expected.values():
+        pixels[1:3] = pixels[1:3].flip(-2)
+    assert_meant(augment.build(some)(batch, generator()), expected)
+    mixed = augment.build(
+        lambda b: {**b, "image": b["image"].roll(1, 0), "mask": b["mask"].roll(1, 0)}
+    )
+    rolled = {key: batch[key].roll(1, 0) for key in expected}
+    assert_meant(mixed(batch, generator()), rolled)
+
+
+def test_a_change_of_the_image_alone_leaves_mask_and_valid_to_the_byte():
+    batch = hidden_batch()
+    assert_same(augment.build(negative)(batch, generator()), negative(batch))
+
+
+def test_what_a_callable_hides_in_valid_stays_hidden():
+    def cutout(batch):
+        batch["valid"][:, 2:5, 3:6] = False
+        return batch
+
+    batch = hidden_batch()
+    valid = batch["valid"].clone()
+    valid[:, 2:5, 3:6] = False
+    assert not torch.equal(valid, batch["valid"])
+    assert_same(augment.build(cutout)(batch, generator()), {**batch, "valid": valid})
+
+
+def test_a_valid_that_contradicts_the_mask_is_refused():
+    def crossed(batch):
+        return {**flipped(batch, "image", "mask"), "valid": batch["valid"].flip(-2)}
+
+    batch = hidden_batch()
+    wrong = int((batch["valid"].flip(-2) & ~batch["valid"].flip(-1)).sum())
+    with pytest.raises(ConfigError, match=rf"crossed: .* {wrong} of 252 pixels are valid by it"):
+        augment.build(crossed)(batch, generator())
+
+
+@pytest.mark.parametrize("image", [torch.float32, torch.uint16], ids=str)
+def test_new_ids_at_the_old_places_leave_valid_as_it_was(image):
+    def renamed(batch):
+        return {**batch, "mask": batch["mask"].masked_fill(batch["mask"] != 5, 8)}
+
+    batch = hidden_batch(image=image)
+    got = augment.build(renamed)(batch, generator())
+    assert torch.equal(got["valid"], batch["valid"])
+    assert torch.equal(got["mask"] == 5, (batch["mask"] == 5) & batch["valid"])
+
+
+def test_new_ids_that_may_lie_elsewhere_are_refused():
+    def moved(batch):
+        batch = flipped(batch, "image")
+        return {**batch, "mask": torch.full_like(batch["mask"], 8)}
+
+    with pytest.raises(
+        ConfigError, match=r"moved: its mask does not tell .* give `valid` moved with"
+    ):
+        augment.build(moved)(hidden_batch(), generator())
+
+
+def test_the_id_of_what_is_not_valid_is_one_that_no_pixel_has():
+    batch = random_batch(1, 2, 15, 17, valid=0.7)
+    batch["mask"] = torch.arange(255, dtype=torch.uint8).reshape(1, 15, 17)
+    change = augment.build(lambda b: flipped(b, "image", "mask"))
+    with pytest.raises(ConfigError, match=r"all ids from 0 to 254 in its mask, expected one left"):
+        change(batch, generator())
+    batch["mask"][batch["mask"] == 100] = 101
+    got = change(batch, generator())
+    assert torch.equal(got["valid"], batch["valid"].flip(-1))
+    assert torch.equal(got["mask"][got["valid"]], batch["mask"].flip(-1)[got["valid"]])
+
+
+def test_a_callable_that_drops_valid_is_refused():
+    def dropping(batch):
+        return {key: batch[key] for key in ("image", "mask", "row")}
+
+    with pytest.raises(ConfigError, match=r"dropping loses \['valid'\]; give back all keys"):
+        augment.build(dropping)(hidden_batch(), generator())
+
+
 # torchvision
 
 

@@ -42,7 +42,13 @@ def by_sample(
     _check_sizes(image, moved, moved if follows else valid, name)
     if hidden is not None:
         (valid,) = valid_after(
-            image[None], mask[None], moved[None], valid[None], before[None], hidden=hidden, name=name
+            image[None],
+            mask[None],
+            moved[None],
+            valid[None],
+            before[None],
+            hidden=hidden,
+            name=name,
         )
     return {**found, **_finished(image, moved, valid, ignored_id=ignored_id)}
 

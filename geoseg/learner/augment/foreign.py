@@ -19,6 +19,12 @@ from geoseg.learner.augment.libraries import of_library
 _HIGHEST = 254
 """The first id to stand for not valid in masks; 255 is what callables write where nothing is to be learnt."""
 
+_NARROW = {torch.bool: 1, torch.int8: 127}
+"""The highest ids of dtypes that do not reach so far."""
+
+_OWN = "geoseg.learner.augment."
+"""Where functions are that move `valid` with the mask, such as `d4`."""
+
 _HOW = (
     "an augmentation takes (batch, generator), or the batch alone; wrap it in a function that does"
 )
@@ -41,9 +47,9 @@ def adapted(what: Callable[..., Batch]) -> Augmentation:
     whole = of_library(what)
     if whole is not None:
         return _Seeded(whole, _name_of(what), moves_valid=True)
-    return (
-        _Checked(what, _name_of(what)) if _takes_generator(what) else _Seeded(what, _name_of(what))
-    )
+    own = str(getattr(what, "__module__", "")).startswith(_OWN)
+    kind = _Checked if _takes_generator(what) else _Seeded
+    return kind(what, _name_of(what), moves_valid=own)
 
 
 @dataclass(frozen=True)
@@ -52,9 +58,16 @@ class _Checked:
 
     change: Callable[[Batch, torch.Generator], Batch]
     name: str
+    moves_valid: bool
+    """Whether `valid` goes with the mask for sure, as in the functions of this package."""
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        return _followed(batch, lambda given: self.change(given, generator), name=self.name)
+        return _called(
+            batch,
+            lambda given: self.change(given, generator),
+            name=self.name,
+            moves_valid=self.moves_valid,
+        )
 
 
 @dataclass(frozen=True)
@@ -63,16 +76,13 @@ class _Seeded:
 
     change: Callable[[Batch], Batch]
     name: str
-    moves_valid: bool = False
-    """Whether `valid` goes with the mask for sure, as in transforms of the libraries."""
+    moves_valid: bool
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         if isinstance(self.change, nn.Module):
             self.change.to(batch["image"].device)
         with _seeded(generator, batch["image"].device):
-            if self.moves_valid:
-                return _same_form(batch, self.change(_copied(batch)), name=self.name)
-            return _followed(batch, self.change, name=self.name)
+            return _called(batch, self.change, name=self.name, moves_valid=self.moves_valid)
 
 
 @contextmanager
@@ -104,7 +114,7 @@ def _takes_generator(what: Callable[..., Batch]) -> bool:
     return takes_two
 
 
-def _followed(batch: Batch, change: Callable[[Batch], Any], *, name: str) -> Batch:
+def _called(batch: Batch, change: Callable[[Batch], Any], *, name: str, moves_valid: bool) -> Batch:
     """What a callable makes of a batch; where it leaves `valid` as it came, `valid` follows the mask.
 
     Where the mask tells that a pixel is not valid, it is left as it came.
@@ -113,7 +123,7 @@ def _followed(batch: Batch, change: Callable[[Batch], Any], *, name: str) -> Bat
         ConfigError: It gives a batch of another form, or one whose `valid` contradicts its mask.
     """
     before, mask = batch["valid"], batch["mask"]
-    if bool(before.all()):
+    if moves_valid or bool(before.all()):
         return _same_form(batch, change(_copied(batch)), name=name)
     hidden = _unused(mask, name=name)
     coded = mask.masked_fill(~before, hidden)
@@ -126,15 +136,16 @@ def _followed(batch: Batch, change: Callable[[Batch], Any], *, name: str) -> Bat
 
 
 def _unused(mask: Tensor, *, name: str) -> int:
-    """The highest id up to 254 that no pixel has.
+    """The highest id up to 254 that no pixel has and the dtype can hold.
 
     Raises:
         ConfigError: All are in use.
     """
-    unused = (number for number in range(_HIGHEST, -1, -1) if not bool((mask == number).any()))
+    highest = _NARROW.get(mask.dtype, _HIGHEST)
+    unused = (number for number in range(highest, -1, -1) if not bool((mask == number).any()))
     if (found := next(unused, None)) is None:
         raise ConfigError(
-            f"augmentation {name} gets a batch with all ids from 0 to {_HIGHEST} in its mask, expected one "
+            f"augmentation {name} gets a batch with all ids from 0 to {highest} in its mask, expected one "
             "left for what is not valid; take an augmentation of geoseg, torchvision v2 or kornia"
         )
     return found
