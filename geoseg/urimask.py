@@ -55,12 +55,18 @@ def masked(text: str) -> str:
     return text
 
 
-def masked_values(value: Any) -> Any:
-    """Plain values with all texts masked; keys stay as they are."""
+def masked_values(value: Any, *, keys: bool = False) -> Any:
+    """Plain values with all texts masked.
+
+    Args:
+        value: As for JSON.
+        keys: Whether keys are masked too, where uris stand there.
+    """
     if isinstance(value, dict):
-        return {key: masked_values(item) for key, item in value.items()}
+        items = {key: masked_values(item, keys=keys) for key, item in value.items()}
+        return {masked(str(key)): item for key, item in items.items()} if keys else items
     if isinstance(value, list | tuple):
-        return [masked_values(item) for item in value]
+        return [masked_values(item, keys=keys) for item in value]
     return masked(value) if isinstance(value, str) else value
 
 

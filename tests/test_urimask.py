@@ -142,3 +142,11 @@ def test_of_a_local_file_only_the_name_is_told(uri, name):
 def test_the_examples_are_true():
     found = doctest.testmod(urimask)
     assert (found.failed, found.attempted) == (0, 3)
+
+
+def test_uris_that_are_keys_are_masked_where_asked_for():
+    found = {"https://host/a.tif?token=1": ["https://host/a.tif?token=1"]}
+    assert masked_values(found) == {"https://host/a.tif?token=1": ["https://host/a.tif?token=***"]}
+    assert masked_values(found, keys=True) == {
+        "https://host/a.tif?token=***": ["https://host/a.tif?token=***"]
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -524,3 +525,17 @@ def test_the_report_is_the_same_again_and_plain_json(data):
     assert found["ok"] is False
     assert found["findings"][0]["code"] == "unknown-ids"
     assert found["counts"]["error"] == 1
+
+
+def test_secrets_of_uris_stay_out_of_the_report(data, tmp_path):
+    data.write()
+    table = pd.read_csv(data.index().write(str(tmp_path / "i.csv")))
+    far = table.iloc[:1].assign(mask_path="http://127.0.0.1:9/m.tif?token=5ec2e7")
+    pd.concat([table, far]).to_csv(tmp_path / "j.csv", index=False)
+    report = check(tmp_path / "j.csv", classes=CLASSES, report=tmp_path / "told")
+    assert "mask-unreadable" in codes(report)
+    for uri in (report.json_uri, report.html_uri):
+        text = Path(uri).read_text(encoding="utf-8")
+        assert "127.0.0.1:9/m.tif" in text
+        assert "5ec2e7" not in text
+    json.loads(Path(report.json_uri).read_text(encoding="utf-8"))

@@ -229,3 +229,25 @@ def test_a_full_hash_does_a_cut_again_whose_input_changed_unseen(folder, cuts):
 def test_fresh_cuts_again_what_is_finished(cuts):
     run(cuts)
     assert [step.report["resumed"] for step in run(cuts, fresh=True).steps[:2]] == [0, 0]
+
+
+def test_steps_behind_one_that_fails_are_still_known(folder):
+    pipeline = Pipeline.from_yaml(folder / "pipeline.yaml")
+    run(pipeline)
+    features = (folder / "fields.geojson").read_bytes()
+    (folder / "fields.geojson").write_text("{}")
+    with pytest.raises(GeosegError):
+        run(pipeline)
+    (folder / "fields.geojson").write_bytes(features)
+    assert kinds(run(pipeline)) == [("align", True), ("masks", False), ("split", True)]
+
+
+def test_secrets_of_uris_stay_out_of_the_log(folder):
+    uri = "http://127.0.0.1:9/image.tif?token=5ec2e7"
+    text = TEXT.replace("source: image.tif", f'source: "{uri}"')
+    (folder / "pipeline.yaml").write_text(text)
+    with pytest.raises(GeosegError):
+        run(Pipeline.from_yaml(folder / "pipeline.yaml"))
+    log = (folder / "work" / "pipeline.log").read_text()
+    assert "127.0.0.1" in log
+    assert "5ec2e7" not in log

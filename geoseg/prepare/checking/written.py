@@ -11,6 +11,7 @@ from geoseg.outputs import refuse_inputs, written_together
 from geoseg.prepare.checking.looked import Looked
 from geoseg.prepare.checking.pages import page_of
 from geoseg.prepare.checking.report import CheckReport
+from geoseg.urimask import masked, masked_values
 
 _NAME = "check"
 
@@ -39,7 +40,7 @@ def write_report(
     pictures: int,
     seed: int,
 ) -> None:
-    """Write both files under the names that the report tells.
+    """Write both files under the names that the report tells, without the secrets of uris.
 
     Raises:
         ConfigError: One of them is read as an input.
@@ -50,8 +51,9 @@ def write_report(
     uris = report.json_uri, report.html_uri
     files = [] if report.uri is None else [report.uri]
     refuse_inputs(uris, [*files, *looked.opened.index.masks, *looked.images.files])
-    html = page_of(report, looked, pictures=pictures, seed=seed)
-    text = json.dumps(report.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    html = masked(page_of(report, looked, pictures=pictures, seed=seed))
+    told = masked_values(report.to_dict(), keys=True)
+    text = json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     with written_together(uris) as (json_path, html_path):
         json_path.write_text(text, encoding="utf-8")
         html_path.write_text(html, encoding="utf-8")

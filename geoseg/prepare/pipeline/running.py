@@ -18,6 +18,7 @@ from geoseg.prepare.pipeline.spec import Pipeline
 from geoseg.prepare.pipeline.state import inputs_of, key_of, outputs_of
 from geoseg.prepare.pipeline.step import Step
 from geoseg.record.versions import versions
+from geoseg.urimask import masked, masked_values
 
 MANIFEST, LOG = "pipeline.json", "pipeline.log"
 """What a pipeline leaves in its folder: facts of what was done, and when."""
@@ -66,7 +67,7 @@ def run(
     A step is known again by its arguments, the version of geoseg, and size and time of change of the
     files that it reads; its own files must be as it left them. What a step that fails had done is kept
     where the step can go on from it. The folder `output` gets `pipeline.log` and `pipeline.json`: inputs,
-    versions, seed and reports.
+    versions, seed and reports, without the secrets of uris.
 
     Args:
         pipeline: What is to be done.
@@ -81,11 +82,11 @@ def run(
     folder = local_path(pipeline.output)
     folder.mkdir(parents=True, exist_ok=True)
     known = {} if fresh else _known(folder / MANIFEST)
-    entries = dict[str, Any]()
+    steps = {_name(number, step): step for number, step in enumerate(pipeline.seeded, start=1)}
+    entries = {name: known[name] for name in steps if name in known}
     done = list[StepDone]()
     with _logged(folder / LOG):
-        for number, step in enumerate(pipeline.seeded, start=1):
-            name = _name(number, step)
+        for name, step in steps.items():
             with _named(name):
                 key = key_of(step, full_hash=full_hash)
                 entry = _reusable(known.get(name), key, step) or _performed(
@@ -140,14 +141,17 @@ def _performed(name: str, key: str, step: Step, *, fresh: bool, full_hash: bool)
     report = step.run_again(fresh=fresh, full_hash=full_hash)
     seconds = round(time.monotonic() - begun, 3)
     _logger.info("%s: done in %.1f s", name, seconds)
-    return {
-        "key": key,
+    told = {
         "step": step.model_dump(mode="json", by_alias=True),
         "inputs": inputs_of(step, full_hash=full_hash),
+        "report": report.to_dict(),
+    }
+    return {
+        "key": key,
         "outputs": outputs_of(step),
         "seconds": seconds,
         "succeeded": step.succeeded(report),
-        "report": report.to_dict(),
+        **masked_values(told, keys=True),
     }
 
 
@@ -198,4 +202,4 @@ def _logged(path: Path) -> Iterator[None]:
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         when = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return f"{when} {record.levelname.lower()} {record.getMessage()}"
+        return f"{when} {record.levelname.lower()} {masked(record.getMessage())}"
