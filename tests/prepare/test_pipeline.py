@@ -17,7 +17,7 @@ from shapely.geometry import box
 
 from geoseg.errors import ConfigError, GeosegError, SourceError, StoreError
 from geoseg.prepare import align, masks, split
-from geoseg.prepare.pipeline import Pipeline, run
+from geoseg.prepare.pipeline import AlignStep, Pipeline, run
 from geoseg.sampling.windowindex import WindowIndex
 
 TEXT = """
@@ -251,3 +251,19 @@ def test_secrets_of_uris_stay_out_of_the_log(folder):
     log = (folder / "work" / "pipeline.log").read_text()
     assert "127.0.0.1" in log
     assert "5ec2e7" not in log
+
+
+def test_an_input_that_changes_while_a_step_works_is_noticed_the_next_time(folder, monkeypatch):
+    pipeline = Pipeline.from_yaml(folder / "pipeline.yaml")
+    perform = AlignStep.run
+
+    def meddled(step):
+        report = perform(step)
+        os.utime(folder / "image.tif", (5, 5))
+        return report
+
+    monkeypatch.setattr(AlignStep, "run", meddled)
+    run(pipeline)
+    monkeypatch.setattr(AlignStep, "run", perform)
+    assert kinds(run(pipeline))[0] == ("align", False)
+    assert kinds(run(pipeline))[0] == ("align", True)

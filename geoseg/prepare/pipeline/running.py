@@ -88,9 +88,9 @@ def run(
     with _logged(folder / LOG):
         for name, step in steps.items():
             with _named(name):
-                key = key_of(step, full_hash=full_hash)
-                entry = _reusable(known.get(name), key, step) or _performed(
-                    name, key, step, fresh=fresh, full_hash=full_hash
+                inputs = inputs_of(step, full_hash=full_hash)
+                entry = _reusable(known.get(name), key_of(step, inputs), step) or _performed(
+                    name, step, inputs, fresh=fresh, full_hash=full_hash
                 )
             entries[name] = entry
             _write(folder / MANIFEST, pipeline, entries)
@@ -135,7 +135,13 @@ def _named(name: str) -> Iterator[None]:
         raise
 
 
-def _performed(name: str, key: str, step: Step, *, fresh: bool, full_hash: bool) -> dict[str, Any]:
+def _performed(
+    name: str, step: Step, inputs: dict[str, Any], *, fresh: bool, full_hash: bool
+) -> dict[str, Any]:
+    """Do a step, and tell what is to be written down of it.
+
+    Its inputs are as they were before, so that one that changes meanwhile is noticed the next time.
+    """
     _logger.info("%s: begins", name)
     begun = time.monotonic()
     report = step.run_again(fresh=fresh, full_hash=full_hash)
@@ -143,11 +149,11 @@ def _performed(name: str, key: str, step: Step, *, fresh: bool, full_hash: bool)
     _logger.info("%s: done in %.1f s", name, seconds)
     told = {
         "step": step.model_dump(mode="json", by_alias=True),
-        "inputs": inputs_of(step, full_hash=full_hash),
+        "inputs": inputs,
         "report": report.to_dict(),
     }
     return {
-        "key": key,
+        "key": key_of(step, inputs),
         "outputs": outputs_of(step),
         "seconds": seconds,
         "succeeded": step.succeeded(report),

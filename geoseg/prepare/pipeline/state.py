@@ -14,26 +14,27 @@ from geoseg.prepare.pipeline.step import Step
 from geoseg.version import __version__
 
 
-def key_of(step: Step, *, full_hash: bool) -> str:
-    """A digest of a step's arguments and of its inputs as they are now.
+def key_of(step: Step, inputs: dict[str, Any]) -> str:
+    """A digest of a step's arguments, of its inputs, and of the version of geoseg.
 
     Args:
         step: The step.
-        full_hash: Read the inputs through, where else size and time of change are enough.
-
-    Raises:
-        SourceError: An input is missing.
+        inputs: What they are like, see `inputs_of`.
     """
     facts = {
         "geoseg": __version__,
         "step": step.model_dump(mode="json", by_alias=True),
-        "inputs": inputs_of(step, full_hash=full_hash),
+        "inputs": inputs,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def inputs_of(step: Step, *, full_hash: bool) -> dict[str, Any]:
     """{input: what it is like}.
+
+    Args:
+        step: The step.
+        full_hash: Read the inputs through, where else size and time of change are enough.
 
     Raises:
         SourceError: An input is missing.
