@@ -233,3 +233,14 @@ def test_a_pipeline_that_fails_names_the_step_as_the_file_does(geoseg, layers):
     assert "none.tif" in found.err
     assert "step 2, tile" in found.err
     assert "Step" not in found.err
+
+
+def test_check_says_why_no_shift_was_measured(geoseg, layers):
+    with rasterio.open(layers / "truth.tif") as file:
+        profile = file.profile
+    with rasterio.open(layers / "one.tif", "w", **profile) as file:
+        file.write(np.ones((1, *file.shape), np.uint8))
+    WindowIndex.build([str(layers / "one.tif")], patch_size=20).write(str(layers / "one.csv"))
+    found = geoseg("prepare", "check", layers / "one.csv", "--image", layers / "image.tif")
+    assert found.code == 0
+    assert "shift of labels not measured: no window holds two classes\n" in found.out

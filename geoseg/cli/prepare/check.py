@@ -78,6 +78,8 @@ def check(
         else:
             for finding in found.findings:
                 typer.echo(_told(finding))
+            if found.edges is not None and (reason := found.edges.shift.reason):
+                typer.echo(f"shift of labels not measured: {printable(reason)}")
             counts = ", ".join(f"{found.count(severity)} {severity}s" for severity in SEVERITIES)
             typer.echo(f"{found.windows:,} windows: {counts}")
             for uri in (found.html_uri, found.json_uri):
