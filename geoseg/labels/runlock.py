@@ -26,12 +26,13 @@ class RunLock:
     without, with a warning.
     """
 
-    def __init__(self, folder: Path, uri: str) -> None:
+    def __init__(self, folder: Path, uri: str, *, what: str = "map") -> None:
         """Make the folder where it is missing, and lock it.
 
         Args:
             folder: What is locked, by a file in it.
             uri: The output that an error names.
+            what: What that is.
 
         Raises:
             StoreError: Another run has it, or nothing can be written there.
@@ -39,7 +40,7 @@ class RunLock:
         Warns:
             UserWarning: The file system knows no locks.
         """
-        self._path = folder / LOCK
+        self._path, self._what = folder / LOCK, what
         try:
             self._file = self._acquired(uri)
         except StoreError:
@@ -78,7 +79,7 @@ class RunLock:
                 return file
             file.close()
         raise StoreError(
-            f"{uri}: another run is writing this map, as {self._path} tells; wait until that has ended, or "
+            f"{uri}: another run is writing this {self._what}, as {self._path} tells; wait until that has ended, or "
             "write to another place"
         )
 
@@ -97,7 +98,7 @@ def _is_locked(file: FileIO, uri: str) -> bool:
     except OSError as error:
         warnings.warn(
             f"{uri}: no lock can be taken beside it ({error.strerror}); see that no other run writes "
-            "the same map",
+            "it too",
             stacklevel=6,
         )
         return True

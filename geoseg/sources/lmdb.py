@@ -26,8 +26,8 @@ from geoseg.sources.store.bands import (
 )
 from geoseg.sources.store.bandsize import bilinear_into, nearest_into
 from geoseg.sources.store.environments import DATA_FILE
-from geoseg.sources.store.manifest import MANIFEST, find_patch, manifest_path
-from geoseg.sources.store.patch import Patch
+from geoseg.sources.store.manifest import MANIFEST, manifest_path
+from geoseg.sources.store.patch import Patch, find_patch
 from geoseg.sources.store.reader import StoreReader
 from geoseg.sources.store.safetensors_format import Layout, Tensor
 from geoseg.sources.transformed import TransformedSource

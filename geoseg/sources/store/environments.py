@@ -21,6 +21,9 @@ from geoseg.errors import SourceError
 DATA_FILE = "data.mdb"
 """The file of a store that is a folder."""
 
+OLD = "old"
+"""In the `convert_folder`: the finished store while another takes its place."""
+
 _LIMIT = 64
 """Open stores that nobody looks into; more are closed."""
 _FRESH = 1e-3
@@ -54,6 +57,11 @@ class Opened:
 
 _opened: dict[str, Opened] = {}
 _lock = threading.RLock()
+
+
+def convert_folder(store: Path) -> Path:
+    """The hidden folder beside a store, in which a conversion writes what takes its place."""
+    return store.with_name(f".{store.name}.convert")
 
 
 def data_path(uri: str) -> str:
@@ -105,10 +113,18 @@ def leave(opened: Opened) -> None:
             opened.env.close()
 
 
-def close_stores() -> None:
-    """Close all stores that nobody looks into, so that their files can be deleted or replaced (Windows)."""
+def close_stores(*paths: str) -> None:
+    """Close stores that nobody looks into, so that their files can be deleted, replaced or opened by others.
+
+    Args:
+        paths: Their data files, see `data_path`; without any, all stores are closed.
+    """
     with _lock:
-        _close_unused(0)
+        if not paths:
+            _close_unused(0)
+        for path in paths:
+            if (opened := _opened.get(path)) is not None and not opened.users:
+                _opened.pop(path).env.close()
 
 
 def _looked_at(opened: Opened | None, path: str, uri: str) -> Opened:
@@ -229,6 +245,12 @@ def _some(names: Iterable[str], most: int = 5) -> str:
 
 
 def _hint(path: Path) -> str:
+    old = convert_folder(path) / OLD if path.name else path
+    if (old / DATA_FILE).is_file():
+        return (
+            f"a run that was killed while it replaced the store has left it as {old}: convert again with "
+            "`--resume`, or rename that folder"
+        )
     try:
         names = [neighbour.name for neighbour in path.parent.iterdir()]
     except OSError:

@@ -1,13 +1,18 @@
-"""What a row of the manifest tells of a patch, checked."""
+"""What the manifest tells of one patch: its row, found and checked."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from affine import Affine
+
+from geoseg.errors import SourceError
+from geoseg.sources.cache import remember
+from geoseg.sources.store.manifest import ERRORS
 
 _TRANSFORM = 6
 """Numbers of an affine."""
@@ -28,6 +33,27 @@ class Patch:
     """For the size of the largest bands."""
     nodata: tuple[float | None, ...] | None
     """The number that means "missing", for each of `bands`."""
+
+
+def find_patch(path: str, key: str) -> Patch | None:
+    """What a manifest tells of a patch; None where there is no manifest, or no row for the key.
+
+    Raises:
+        SourceError: The manifest cannot be read, or what it tells of the patch makes no sense.
+    """
+    if not Path(path).is_file():
+        return None
+    try:
+        for group in _groups(path, key):
+            row = _row(_table(path, group), key)
+            if row is not None:
+                return patch_of(row)
+    except ERRORS as error:
+        raise SourceError(
+            f"{path}: the manifest cannot be read for {key!r}: {error}; write the store again, or remove "
+            "the manifest to read patches without georeference"
+        ) from error
+    return None
 
 
 def patch_of(row: Mapping[str, Any]) -> Patch:
@@ -88,3 +114,60 @@ def _is_finite(value: Any) -> bool:
 
 def _is_shape(value: Any) -> bool:
     return isinstance(value, list) and all(type(side) is int for side in value)
+
+
+def _groups(path: str, key: str) -> list[int]:
+    """The row groups that may hold a key."""
+    ranges = remember(
+        ("manifest ranges", path),
+        lambda: _ranges(path),
+        files=(path,),
+        nbytes=lambda found: 200 * len(found),
+    )
+    return [i for i, range_ in enumerate(ranges) if range_ is None or range_[0] <= key <= range_[1]]
+
+
+def _ranges(path: str) -> list[tuple[str, str] | None]:
+    """(first, last key) of each row group, where the file tells."""
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(path)
+    columns = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
+    if "key" not in columns:
+        raise ValueError(f"it has no column `key`, but {', '.join(columns)}")
+    column = columns.index("key")
+    found: list[tuple[str, str] | None] = []
+    for group in range(metadata.num_row_groups):
+        statistics = metadata.row_group(group).column(column).statistics
+        told = statistics is not None and statistics.has_min_max
+        # Keys that are no text are told of when rows are read.
+        text = told and isinstance(statistics.min, str)
+        found.append((statistics.min, statistics.max) if text else None)
+    return found
+
+
+def _table(path: str, group: int) -> Any:
+    """The columns of a row group that reading wants."""
+
+    def read() -> Any:
+        import pyarrow.parquet as pq
+
+        wanted = ["key", "bands", "shapes", "dtypes", "crs", "transform", "nodata"]
+        with pq.ParquetFile(path) as file:
+            known = file.schema_arrow.names
+            return file.read_row_group(group, columns=[name for name in wanted if name in known])
+
+    return remember(
+        ("manifest rows", path, group), read, files=(path,), nbytes=lambda table: int(table.nbytes)
+    )
+
+
+def _row(table: Any, key: str) -> dict[str, Any] | None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = table["key"].type
+    if not any(is_text(kind) for is_text in (pa.types.is_string, pa.types.is_large_string)):
+        raise ValueError(f"the column `key` is {kind}, expected text")
+    at = pc.index(table["key"], pa.scalar(key, kind)).as_py()
+    return None if at < 0 else table.slice(at, 1).to_pylist()[0]

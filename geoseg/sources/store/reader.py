@@ -1,6 +1,7 @@
 """Stores of LMDB + safetensors: named patches, each a value of named bands.
 
-A store is a folder with `data.mdb`, or a single LMDB file. Key: name of a patch; value: safetensors.
+A store is a folder with `data.mdb`, or a single LMDB file. Key: name of a patch; value: safetensors, plain
+or compressed, each value for itself.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from geoseg.errors import SourceError
 from geoseg.sources.store.bands import array_names, choose_bands
 from geoseg.sources.store.bandsize import nearest_into
+from geoseg.sources.store.compression import plain
 from geoseg.sources.store.environments import Opened, data_path, enter, leave
 from geoseg.sources.store.safetensors_format import Layout, aligned, layout_of, view, views
 from geoseg.window import Window
@@ -95,9 +97,14 @@ class StoreReader:
             return self._value(transaction, key)[1]
 
     def value(self, key: str) -> bytes:
-        """A patch as it is stored."""
+        """A patch as plain safetensors, whether it is stored so or compressed."""
         with _Look(self) as transaction:
             return bytes(self._value(transaction, key)[0])
+
+    def stored(self, key: str) -> bytes:
+        """The bytes that are stored for a patch, as they are: nothing is decompressed or checked."""
+        with _Look(self) as transaction:
+            return bytes(self._stored(transaction, key))
 
     def read(self, key: str, bands: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """Copies of a patch's arrays by name.
@@ -110,7 +117,9 @@ class StoreReader:
         with _Look(self) as transaction:
             value, layout = self._value(transaction, key)
             if bands is None:
-                whole = np.frombuffer(value, np.uint8).copy()
+                whole = np.frombuffer(value, np.uint8)
+                if not whole.flags.writeable:  # the store's own memory
+                    whole = whole.copy()
                 return views(whole, layout, array_names(layout))
             found = views(value, layout, self._known(layout, bands, key))
             return {name: array.copy() for name, array in found.items()}
@@ -122,7 +131,8 @@ class StoreReader:
         """Arrays over the store's own memory, without a copy; use them within the `with` only.
 
         They are read-only. After the block they are dead: touching one then may crash the process.
-        Arrays that are not aligned in memory are copies.
+        Arrays that are not aligned in memory are copies; those of compressed values lie in memory of their
+        own.
 
         Args:
             key: The patch.
@@ -181,11 +191,19 @@ class StoreReader:
                 )
 
     def _value(self, transaction: Any, key: str) -> tuple[memoryview, Layout]:
+        """The plain value of a patch, and what it holds."""
+        where = f"{self.uri}: {key}"
+        value = plain(self._stored(transaction, key), where=where)
+        return value, layout_of(value, where=where)
+
+    def _stored(self, transaction: Any, key: str) -> memoryview:
         raw = _raw(key)
-        value = transaction.get(raw) if 0 < len(raw) <= MOST_KEY_BYTES else None
+        value: memoryview | None = None
+        if 0 < len(raw) <= MOST_KEY_BYTES:
+            value = transaction.get(raw)
         if value is None:
-            raise SourceError(f"{self.uri}: has no patch {key!r}; {self._near(raw)}")
-        return value, layout_of(value, where=f"{self.uri}: {key}")
+            raise SourceError(f"{self.uri}: has no patch {key!r}; {self.near(key)}")
+        return value
 
     def _known(self, layout: Layout, names: Sequence[str], key: str) -> Sequence[str]:
         for name in names:
@@ -204,8 +222,9 @@ class StoreReader:
                 there = cursor.next()
             return [bytes(k) for k in islice(cursor.iternext(values=False), most)] if there else []
 
-    def _near(self, raw: bytes) -> str:
-        """Keys like one that is missing: neighbours in the order of keys, and the first ones."""
+    def near(self, key: str) -> str:
+        """Tells of keys like one that is missing: neighbours in the order of keys, and the first ones."""
+        raw = _raw(key)
         look = _Look(self)
         with look as transaction:
             if look.found_damaged:  # walking on could end the process

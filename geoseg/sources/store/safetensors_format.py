@@ -11,7 +11,7 @@ import json
 import math
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,8 @@ _CODES = {dtype: code for code, dtype in _DTYPES.items()}
 _RANKS = {dtype: rank for rank, dtype in enumerate(_DTYPES.values())}
 
 _METADATA = "__metadata__"
+_NOTES = f'{{"{_METADATA}":{{'
+"""How a header with notes begins, as libraries write it."""
 _KEPT = 4096
 """Headers remembered; beyond that (every value has shapes of its own) they are forgotten together."""
 _MOST_AXES = 32
@@ -64,7 +66,10 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """What the header of a value says."""
+    """What the header of a value says.
+
+    Layouts whose headers are the same but for the notes are equal: they share their tensors.
+    """
 
     tensors: Mapping[str, Tensor]
     """By name, in the order of the data: larger dtypes first, then by name (B1, B10, B2)."""
@@ -75,18 +80,30 @@ class Layout:
     metadata: Mapping[str, str]
     """What the writer noted beside the arrays."""
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Layout) and self.tensors is other.tensors
+
+    def __hash__(self) -> int:
+        return id(self.tensors)
+
 
 _written: dict[_Signature, tuple[bytes, tuple[str, ...]]] = {}
-_parsed: dict[bytes, Layout] = {}
+_parsed: dict[tuple[str, int], Layout] = {}
 
 
-def encode(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+def encode(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None) -> bytes:
     """The value of named arrays, byte for byte as `safetensors.numpy.save` gives it.
 
     Arrays of any memory order and byte order; their values are what is written.
 
+    Args:
+        arrays: By name.
+        metadata: Notes beside the arrays, which any reader of safetensors takes. They are sorted, so that
+            the same notes are the same bytes; the library's own order is random.
+
     Raises:
-        StoreError: A dtype that the format or this library has no name for, or a name it reserves.
+        StoreError: A dtype that the format or this library has no name for, a name it reserves, or a note
+            that is no text.
     """
     given = {name: np.asarray(array) for name, array in arrays.items()}
     signature = tuple((name, array.dtype.str, array.shape) for name, array in given.items())
@@ -95,7 +112,10 @@ def encode(arrays: Mapping[str, NDArray[Any]]) -> bytes:
         known = _header(given)
         _keep(_written, signature, known)
     header, names = known
-    return b"".join([header, *(_bytes_of(given[name]) for name in names)])
+    if metadata is not None:
+        header = _with_notes(header, metadata)
+    parts: list[Any] = [header, *(_in_order(given[name]) for name in names)]
+    return b"".join(parts)
 
 
 def layout_of(value: Any, *, where: str) -> Layout:
@@ -114,11 +134,7 @@ def layout_of(value: Any, *, where: str) -> Layout:
     start = _ALIGNED + length
     if start > len(value):
         raise _damaged(where, f"its header of {length} bytes reaches past its {len(value)} bytes")
-    header = bytes(value[_ALIGNED:start])
-    layout = _parsed.get(header)
-    if layout is None:
-        layout = _parse(header, where)
-        _keep(_parsed, header, layout)
+    layout = _layout(bytes(value[_ALIGNED:start]), where)
     if layout.size != len(value):
         raise _damaged(where, f"it is {len(value)} bytes long, its header tells of {layout.size}")
     return layout
@@ -150,10 +166,9 @@ def _keep(cache: dict[Any, Any], key: Any, item: Any) -> None:
     cache[key] = item
 
 
-def _bytes_of(array: NDArray[Any]) -> memoryview:
-    """The memory of an array in C order and little-endian."""
-    little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
-    return little.reshape(-1).view(np.uint8).data
+def _in_order(array: NDArray[Any]) -> NDArray[Any]:
+    """The array in C order and little-endian, so that its memory is what is written."""
+    return array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
 
 
 def _header(arrays: Mapping[str, NDArray[Any]]) -> tuple[bytes, tuple[str, ...]]:
@@ -177,22 +192,84 @@ def _header(arrays: Mapping[str, NDArray[Any]]) -> tuple[bytes, tuple[str, ...]]
             "shape": list(array.shape),
             "data_offsets": [first, offset],
         }
-    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    return _framed(_json(entries)), names
+
+
+def _json(entries: Mapping[str, Any]) -> bytes:
+    return json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _framed(text: bytes) -> bytes:
+    """The text of a header with its length before it, and spaces up to a whole number of words."""
     text += b" " * (-len(text) % _ALIGNED)
-    return struct.pack("<Q", len(text)) + text, names
+    return struct.pack("<Q", len(text)) + text
 
 
-def _parse(header: bytes, where: str) -> Layout:
+def _with_notes(header: bytes, metadata: Mapping[str, str]) -> bytes:
+    """The header with notes before the arrays, which is where the library puts them."""
+    given: Mapping[Any, Any] = metadata
+    for name, note in given.items():
+        if not isinstance(name, str) or not isinstance(note, str):
+            raise StoreError(
+                f"the note {name!r}: {note!r} is no text; make it text, as by json.dumps"
+            )
     try:
-        entries = json.loads(header, object_pairs_hook=_without_doubles)
+        notes = _json({_METADATA: dict(sorted(metadata.items()))})
+    except UnicodeEncodeError as error:
+        raise StoreError(f"the notes {dict(metadata)!r} are no text: {error}") from error
+    entries = header[_ALIGNED:].rstrip()
+    return _framed(notes[:-1] + (b"," if len(entries) > len(b"{}") else b"") + entries[1:])
+
+
+def _layout(header: bytes, where: str) -> Layout:
+    """What a header says: parsed once for all headers that differ in nothing but their notes."""
+    try:
+        notes, rest = _notes_apart(header.decode())
+        layout = _parsed.get((rest, len(header)))
+        if layout is None:
+            layout = _parse(rest, _ALIGNED + len(header), where)
+            _keep(_parsed, (rest, len(header)), layout)
     except (ValueError, RecursionError) as error:  # also for bytes that are no UTF-8
         raise _damaged(where, f"its header is no JSON: {error}") from error
+    if notes is None:
+        return layout
+    if layout.metadata:
+        raise _damaged(where, f"its header is no JSON: {_METADATA} is there twice")
+    return replace(layout, metadata=_checked(notes, where))
+
+
+def _notes_apart(text: str) -> tuple[Any, str]:
+    """(the notes, a header without them), where the notes stand before the arrays; else (None, text)."""
+    if not text.startswith(_NOTES):
+        return None, text
+    notes, end = _decoder.raw_decode(text, len(_NOTES) - 1)
+    if text[end : end + 2] != ',"':
+        return None, text
+    return notes, "{" + text[end + 1 :]
+
+
+def _checked(notes: Any, where: str) -> dict[str, str]:
+    if not isinstance(notes, dict):
+        raise _damaged(where, f"{_METADATA} is no JSON object")
+    for name, note in notes.items():
+        if not isinstance(note, str):
+            raise _damaged(where, f"the note {name!r} in {_METADATA} is {note!r}, expected text")
+    return notes
+
+
+def _parse(header: str, start: int, where: str) -> Layout:
+    """What a header says.
+
+    Args:
+        header: Its text.
+        start: The byte of the value at which the data begin.
+        where: Begins the error text.
+    """
+    entries = json.loads(header, object_pairs_hook=_without_doubles)
     if not isinstance(entries, dict):
         raise _damaged(where, "its header is no JSON object")
-    metadata = entries.pop(_METADATA, {})
-    if not isinstance(metadata, dict):
-        raise _damaged(where, f"{_METADATA} is no JSON object")
-    start = end = _ALIGNED + len(header)
+    metadata = _checked(entries.pop(_METADATA, {}), where)
+    end = start
     tensors = sorted(
         (_tensor(name, entry, start, where) for name, entry in entries.items()),
         key=lambda tensor: (tensor.offset, tensor.nbytes),
@@ -215,6 +292,9 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise ValueError("a name is there twice")
     return found
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_without_doubles)
 
 
 def _tensor(name: str, entry: Any, start: int, where: str) -> Tensor:

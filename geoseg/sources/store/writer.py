@@ -5,22 +5,26 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from numpy.typing import NDArray
 
 from geoseg.errors import StoreError
 from geoseg.grid import Grid
 from geoseg.outputs import local_path
+from geoseg.sources.store.compression import compressed
+from geoseg.sources.store.growing import GrowingEnvironment
+from geoseg.sources.store.keys import check_key, key_twice
 from geoseg.sources.store.manifest import MANIFEST, ManifestRows, Nodata
-from geoseg.sources.store.reader import MOST_KEY_BYTES
 from geoseg.sources.store.safetensors_format import encode
 
-_PUTS = 512
-_TRANSACTION_BYTES = 64 << 20
+PUTS = 512
+"""Patches of one transaction at most."""
+TRANSACTION_BYTES = 64 << 20
+"""Bytes of one transaction at most."""
 _MAP_BYTES = 64 << 20
 _PAGE = 4096
 
@@ -42,9 +46,11 @@ class StoreWriter:
         self,
         uri: str,
         *,
-        puts: int = _PUTS,
-        transaction_bytes: int = _TRANSACTION_BYTES,
+        puts: int = PUTS,
+        transaction_bytes: int = TRANSACTION_BYTES,
         map_bytes: int = _MAP_BYTES,
+        compression: Literal["zstd"] | None = None,
+        told: Mapping[str, Any] | None = None,
     ) -> None:
         """Nothing is made before the `with` begins.
 
@@ -53,30 +59,27 @@ class StoreWriter:
             puts: Patches of one transaction at most.
             transaction_bytes: Bytes of one transaction at most; these are held in memory.
             map_bytes: The size of the map at first; the expected size of the store spares its growing.
+            compression: How values are stored; None: as safetensors, which other readers know.
+            told: What the manifest notes of the store as a whole, as JSON takes it.
         """
         self._uri, self._target = uri, local_path(uri)
-        self._puts, self._most, self._map = puts, transaction_bytes, _whole_pages(map_bytes)
+        self._puts, self._most, self._map = puts, transaction_bytes, map_bytes
+        self._compression, self._told = compression, told or {}
         self._pending: dict[str, bytes] = {}
         self._pending_bytes = 0
         self._rows = ManifestRows()
         self._process = os.getpid()
         self._hidden: Path | None = None
-        self._env: Any = None
+        self._env: GrowingEnvironment | None = None
 
     def __enter__(self) -> Self:
-        import lmdb
-
         self._hidden = self._make_hidden()
         try:
             self._store.mkdir()
-            # As a folder, which LMDB notes in the file; without a lock file: nobody else knows of it.
-            self._env = lmdb.open(str(self._store), lock=False, map_size=self._map, mode=0o666)
-        except (OSError, lmdb.Error) as error:
+            self._env = GrowingEnvironment(self._store, uri=self._uri, map_bytes=self._map)
+        except OSError:  # StoreError is one
             shutil.rmtree(self._hidden, ignore_errors=True)
-            raise StoreError(
-                f"{self._uri}: cannot be made with a map of {self._map} bytes: {error}; make room, or "
-                "give a smaller `map_bytes`"
-            ) from error
+            raise
         return self
 
     def __exit__(
@@ -90,11 +93,11 @@ class StoreWriter:
         try:
             if error is None:
                 self.end_transaction()
-            self._env.close()
+            self._close()
             if error is None:
                 self._finish()
         finally:
-            self._env.close()
+            self._close()
             shutil.rmtree(self._hidden or "", ignore_errors=True)
 
     def write(
@@ -104,6 +107,12 @@ class StoreWriter:
         *,
         grid: Grid | None = None,
         nodata: Nodata = None,
+        metadata: Mapping[str, str] | None = None,
+        source: str | None = None,
+        group: str | None = None,
+        sample: str | None = None,
+        split: str | None = None,
+        labels: Sequence[str] | None = None,
     ) -> None:
         """Add a patch.
 
@@ -113,6 +122,12 @@ class StoreWriter:
                 cover the same ground; the manifest keeps their order.
             grid: Where the largest of them lie.
             nodata: The number that means "missing": one for all, or by name.
+            metadata: Text that the value itself carries, by name.
+            source: What it was made from; this and what follows goes into the manifest.
+            group: Which kind of source that is.
+            sample: A name that patches share which belong together.
+            split: "train", "validation", "test" or the like.
+            labels: Names of what the patch as a whole shows.
 
         Raises:
             StoreError: The key is there already, is empty or too long; a dtype is not known; the grid has
@@ -122,10 +137,24 @@ class StoreWriter:
             raise StoreError(
                 f"{self._uri}: is not open yet; write inside `with StoreWriter(...) as`"
             )
-        self._check_key(key)
+        check_key(key, self._uri)
+        if key in self._pending:
+            raise key_twice(key, self._uri)
         try:
-            value = encode(arrays)
-            self._rows.add(key, arrays, value, grid=grid, nodata=nodata)
+            value = encode(arrays, metadata)
+            value = compressed(value) if self._compression else value
+            self._rows.add(
+                key,
+                arrays,
+                value,
+                grid=grid,
+                nodata=nodata,
+                source=source,
+                group=group,
+                sample=sample,
+                split=split,
+                labels=labels,
+            )
         except StoreError as error:
             raise StoreError(f"{self._uri}: {key}: {error}") from error
         self._pending[key] = value
@@ -139,43 +168,13 @@ class StoreWriter:
         Raises:
             StoreError: A key is there already, or the disk is full.
         """
-        import lmdb
+        if self._pending and self._env is not None:
+            self._env.put(self._pending)
+            self._pending, self._pending_bytes = {}, 0
 
-        while self._pending:
-            try:
-                self._put_pending()
-            except lmdb.MapFullError:
-                self._map = _whole_pages(2 * self._map + self._pending_bytes)
-                self._env.set_mapsize(self._map)
-            except lmdb.Error as error:
-                raise StoreError(
-                    f"{self._uri}: cannot be written: {error}; make room on the disk of "
-                    f"{self._target.absolute().parent} or choose another place"
-                ) from error
-            else:
-                self._pending, self._pending_bytes = {}, 0
-
-    def _check_key(self, key: str) -> None:
-        try:
-            size = len(key.encode())
-        except UnicodeEncodeError as error:
-            raise StoreError(f"{self._uri}: the key {key!r} is no text: {error}") from error
-        if not 0 < size <= MOST_KEY_BYTES:
-            raise StoreError(
-                f"{self._uri}: the key {key!r} is {size} bytes long, expected 1 to {MOST_KEY_BYTES}; "
-                "choose another name"
-            )
-        if key in self._pending:
-            raise self._twice(key)
-
-    def _put_pending(self) -> None:
-        with self._env.begin(write=True) as transaction:
-            for key, value in self._pending.items():
-                if not transaction.put(key.encode(), value, overwrite=False):
-                    raise self._twice(key)
-
-    def _twice(self, key: str) -> StoreError:
-        return StoreError(f"{self._uri}: the key {key!r} is there twice; give each patch its own")
+    def _close(self) -> None:
+        if self._env is not None:
+            self._env.close()
 
     @property
     def _store(self) -> Path:
@@ -207,7 +206,7 @@ class StoreWriter:
 
     def _finish(self) -> None:
         try:
-            self._rows.write(self._store / MANIFEST)
+            self._rows.write(self._store / MANIFEST, told=self._told)
             self._refuse_what_is_there()
             self._store.replace(self._target)
         except OSError as error:
@@ -215,8 +214,3 @@ class StoreWriter:
                 f"{self._uri}: cannot be finished: {error.strerror or error}; make room, or choose "
                 "another place"
             ) from error
-
-
-def _whole_pages(nbytes: int) -> int:
-    """A size of map: at least what LMDB needs to begin with."""
-    return max(-(-nbytes // _PAGE), 16) * _PAGE

@@ -4,7 +4,7 @@ import struct
 import numpy as np
 import pytest
 import safetensors.numpy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoseg.errors import SourceError, StoreError
@@ -114,6 +114,56 @@ def test_notes_beside_the_arrays_are_read():
     np.testing.assert_array_equal(decoded(value)["a"], np.arange(3))
 
 
+notes = st.text(max_size=8)
+
+
+@settings(max_examples=40)
+@given(mappings, notes, notes)
+def test_a_note_is_where_the_library_puts_it(given_arrays, name, note):
+    plain = {name: contiguous(array) for name, array in given_arrays.items()}
+    expected = safetensors.numpy.save(plain, metadata={name: note})
+
+    assert encode(given_arrays, {name: note}) == expected
+    if plain:  # without arrays, and notes without any, the library writes no JSON
+        assert encode(given_arrays, metadata={}) == safetensors.numpy.save(plain, metadata={})
+
+
+@settings(max_examples=40)
+@given(mappings, st.dictionaries(notes, notes, max_size=5))
+def test_notes_are_sorted_and_any_reader_takes_the_value(given_arrays, given_notes):
+    value = encode(given_arrays, given_notes)
+    backwards = dict(reversed(given_notes.items()))
+    (length,) = struct.unpack_from("<Q", value)
+    header = json.loads(value[8 : 8 + length])
+    found = safetensors.numpy.load(value)
+
+    assert value == encode(given_arrays, backwards)
+    assert length % 8 == 0
+    assert list(header["__metadata__"].items()) == sorted(given_notes.items())
+    assert layout_of(value, where="here").metadata == given_notes
+    assert found.keys() == given_arrays.keys() == decoded(value).keys()
+    for name, array in given_arrays.items():
+        np.testing.assert_array_equal(found[name], array)
+        np.testing.assert_array_equal(decoded(value)[name], array)
+
+
+def test_headers_that_differ_in_their_notes_are_parsed_once(monkeypatch):
+    monkeypatch.setattr(safetensors_format, "_parsed", {})
+    array = {"a": np.arange(6).reshape(2, 3)}
+    found = [layout_of(encode(array, {"n": f"{i:04d}"}), where="here") for i in range(50)]
+
+    assert len(safetensors_format._parsed) == 1
+    assert len({*found}) == 1
+    assert [layout.metadata["n"] for layout in found] == [f"{i:04d}" for i in range(50)]
+    assert found[0] != layout_of(encode(array), where="here")
+
+
+@pytest.mark.parametrize("notes", [{"a": 3}, {3: "a"}, {"a": None}, {"a": "\udcff"}])
+def test_a_note_that_is_no_text_is_an_error(notes):
+    with pytest.raises(StoreError, match=r"no text"):
+        encode({"a": np.zeros(2)}, notes)
+
+
 @pytest.mark.parametrize(
     ("array", "text"),
     [
@@ -155,6 +205,20 @@ def entry(dtype="U8", shape=(12,), offsets=(0, 12)):
         (with_header(b"[" * 100_000), "no JSON"),
         (with_header([1]), "no JSON object"),
         (with_header({"a": entry(), "__metadata__": 3}), "__metadata__ is no JSON object"),
+        (with_header({"__metadata__": 3, "a": entry()}), "__metadata__ is no JSON object"),
+        (
+            with_header({"__metadata__": {"n": 3}, "a": entry()}),
+            "the note 'n' in __metadata__ is 3",
+        ),
+        (
+            with_header({"a": entry(), "__metadata__": {"n": 3}}),
+            "the note 'n' in __metadata__ is 3",
+        ),
+        (with_header(b'{"__metadata__":{"n":"x","n":"x"},"a":3}'), "twice"),
+        (with_header(b'{"__metadata__":{"n":"x"},"__metadata__":{"n":"x"}}', b""), "twice"),
+        (with_header(b'{"__metadata__":{"n":"x"},}', b""), "no JSON"),
+        (with_header(b'{"__metadata__":{"n":'), "no JSON"),
+        (with_header(b'{"__metadata__":'), "no JSON"),
         (with_header({"a": 3}), "'a' is no entry"),
         (with_header({"a": {"dtype": "U8", "shape": [12]}}), "'a' is no entry"),
         (with_header({"a": entry(offsets=[0])}), "'a' is no entry"),
@@ -186,12 +250,13 @@ def test_a_dtype_that_numpy_lacks_is_an_error_that_says_so(dtype):
         decoded(with_header({"a": entry(dtype=dtype, shape=[6])}))
 
 
-SAMPLE = encode({"B10": np.arange(6.0).reshape(2, 3), "B2": np.arange(7, dtype="int16")})
+BANDS = {"B10": np.arange(6.0).reshape(2, 3), "B2": np.arange(7, dtype="int16")}
+SAMPLE, NOTED = encode(BANDS), encode(BANDS, {"crs": "EPSG:32633", "n": '"'})
 
 
-@given(st.integers(0, len(SAMPLE) - 1), st.integers(0, 255), st.integers(0, 20))
-def test_a_value_with_a_wrong_byte_is_an_error_or_read_as_the_library_does(at, byte, cut):
-    value = bytearray(SAMPLE)
+@given(st.booleans(), st.integers(0, len(SAMPLE) - 1), st.integers(0, 255), st.integers(0, 20))
+def test_a_value_with_a_wrong_byte_is_an_error_or_read_as_the_library_does(noted, at, byte, cut):
+    value = bytearray(NOTED if noted else SAMPLE)
     value[at] = byte
     value = bytes(value[: len(value) - cut])
     try:

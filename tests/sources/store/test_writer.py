@@ -1,4 +1,5 @@
 import hashlib
+import json
 import os
 import resource
 import warnings
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import lmdb
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import safetensors.numpy
@@ -13,8 +15,8 @@ import safetensors.numpy
 from geoseg.errors import SourceError, StoreError
 from geoseg.grid import Grid
 from geoseg.sources.store.environments import close_stores
-from geoseg.sources.store.manifest import find_patch, manifest_path
-from geoseg.sources.store.patch import Patch
+from geoseg.sources.store.manifest import manifest_path
+from geoseg.sources.store.patch import Patch, find_patch
 from geoseg.sources.store.writer import StoreWriter
 
 GRID = Grid(crs="EPSG:32633", transform=[10, 0, 5e5, 0, -10, 4e6], height=12, width=20)
@@ -295,10 +297,45 @@ def test_the_manifest_tells_what_the_values_do_not(tmp_path):
         "crs": "EPSG:32633",
         "transform": [10, 0, 5e5, 0, -10, 4e6],
         "nodata": [0, 0],
+        "bounds": [5e5, 4e6 - 120, 5e5 + 200, 4e6],
         "sha256": 0,
+        "source": None,
+        "group": None,
+        "sample": None,
+        "split": None,
+        "labels": None,
+        "compression": None,
     }
     assert (rows[0]["crs"], rows[0]["transform"], rows[0]["nodata"]) == (None, None, [None, -1.5])
+    assert rows[0]["bounds"] is None
     assert (rows[2]["shapes"], rows[2]["dtypes"]) == ([[2, 3, 4]], ["float32"])
+
+
+def test_the_manifest_tells_where_patches_come_from_and_what_holds_for_all(tmp_path):
+    facts = {"source": "a/b.tif", "group": "s1", "sample": "b", "split": "test"}
+    with StoreWriter(str(tmp_path / "s"), told={"layout": "own"}) as store:
+        store.write("a", patch(0), labels=["sea", "sand"], **facts)
+    table = pq.read_table(tmp_path / "s/manifest.parquet")
+
+    (row,) = table.to_pylist()
+    assert {name: row[name] for name in facts} == facts
+    assert row["labels"] == ["sea", "sand"]
+    assert json.loads(table.schema.metadata[b"geoseg"]) == {"layout": "own"}
+
+
+def test_values_are_compressed_and_carry_notes_where_that_is_asked_for(tmp_path):
+    for name, compression in (("plain", None), ("small", "zstd")):
+        with StoreWriter(str(tmp_path / name), compression=compression) as store:
+            store.write("a", patch(0), metadata={"z": "1", "a": "2"})
+    plain, small = raw(tmp_path / "plain")["a"], raw(tmp_path / "small")["a"]
+    (row,) = pq.read_table(tmp_path / "small/manifest.parquet").to_pylist()
+
+    np.testing.assert_equal(safetensors.numpy.load(plain), patch(0))
+    size = int.from_bytes(plain[:8], "little")
+    assert list(json.loads(plain[8 : 8 + size])["__metadata__"]) == ["a", "z"]
+    assert pa.Codec("zstd").decompress(small, decompressed_size=len(plain)) == plain
+    assert row["compression"] == "zstd"
+    assert row["sha256"] == hashlib.sha256(small).hexdigest()
 
 
 def test_a_patch_is_found_in_a_manifest_of_many_rows(tmp_path):

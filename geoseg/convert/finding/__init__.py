@@ -1,0 +1,1 @@
+"""The search for patches in the folders that a user names."""

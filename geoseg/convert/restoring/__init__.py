@@ -1,0 +1,1 @@
+"""What `geoseg.convert.restore` is made of."""

@@ -1,0 +1,1 @@
+"""How a conversion runs: its work folder, what it notes there, its processes."""

@@ -1,0 +1,106 @@
+"""What decides about the bytes of a store: noted in the work folder and in the manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any, Literal
+
+from geoseg.convert.layout import Layout
+from geoseg.errors import ConfigError
+
+FORMAT = 1
+"""Of what is noted here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run was asked for."""
+
+    layout: Layout
+    compression: Literal["zstd"] | None = None
+    embed_geo: bool = False
+    rico_identical: bool = False
+    shard: tuple[int, int] | None = None
+
+    def check(self) -> None:
+        """See that they fit each other.
+
+        Raises:
+            ConfigError: They do not.
+        """
+        if self.shard is not None:
+            part, count = self.shard
+            if not 0 <= part < count:
+                raise ConfigError(
+                    f"shard is {part} of {count}, expected 0 to {count - 1} of {count}; shards are "
+                    "counted from 0"
+                )
+        if not self.rico_identical:
+            return
+        if not self.layout.rico:
+            raise ConfigError(
+                f"rico-hdl knows no layout {self.layout.name!r}, so that no file can be identical to its; "
+                "leave out `rico_identical`"
+            )
+        for name in ("compression", "embed_geo", "shard"):
+            if getattr(self, name):
+                raise ConfigError(
+                    f"`{name}` makes other bytes than rico-hdl's; leave it or `rico_identical` out"
+                )
+
+    def told(self) -> dict[str, Any]:
+        """As JSON takes it, without a path of this machine."""
+        layout: dict[str, Any] = self.layout.model_dump(mode="json")
+        for group in layout["groups"]:
+            table = group.get("table")
+            group["table"] = None if table is None else PurePath(table).name
+        return {
+            "format": FORMAT,
+            "layout": layout,
+            "compression": self.compression,
+            "embed_geo": self.embed_geo,
+            "rico_identical": self.rico_identical,
+            "shard": None if self.shard is None else list(self.shard),
+        }
+
+    def check_like(self, earlier: Mapping[str, Any], where: str) -> None:
+        """See that what an earlier run was asked for is the same.
+
+        Args:
+            earlier: Its `told`, or part of it.
+            where: What that run has written.
+
+        Raises:
+            ConfigError: It is not; the text has both.
+        """
+        now = json.loads(json.dumps(self.told()))
+        for name, value in now.items():
+            if name in earlier and earlier[name] != value:
+                was, got = _both(name, earlier[name], value)
+                raise ConfigError(
+                    f"{where}: was begun with {name} {was}, and now {name} is {got}; give the same "
+                    "settings, or choose another target"
+                )
+
+
+def _both(name: str, was: Any, got: Any) -> tuple[Any, Any]:
+    """Two values in few words."""
+    if name != "layout":
+        return was, got
+    names = [layout.get("name") if isinstance(layout, dict) else layout for layout in (was, got)]
+    if names[0] != names[1]:
+        return names[0], names[1]
+    changed = [key for key in got if not isinstance(was, dict) or was.get(key) != got[key]]
+    return f"{names[0]} with other {', '.join(changed)}", f"{names[1]} with new ones"
+
+
+def read_settings(path: Path) -> dict[str, Any] | None:
+    """What a run has noted; None where that is damaged or not there."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,1 @@
+"""What `geoseg.convert.scenes` is made of."""

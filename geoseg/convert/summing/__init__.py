@@ -1,0 +1,1 @@
+"""What `geoseg.convert.summary` is made of."""

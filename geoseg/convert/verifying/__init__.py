@@ -1,0 +1,1 @@
+"""What `geoseg.convert.verify` is made of."""
