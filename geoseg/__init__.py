@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from geoseg.datasets import (
         CSVWindowedSegmentationDataset,
         ImageFolderDataset,
+        LMDBDataset,
         LocalSampler,
         MBTilesMaskWindowedDataset,
         RandomWindowGeoDataset,
@@ -115,6 +116,7 @@ _HOMES = {
     "geoseg.datasets": (
         "CSVWindowedSegmentationDataset",
         "ImageFolderDataset",
+        "LMDBDataset",
         "LocalSampler",
         "MBTilesMaskWindowedDataset",
         "RandomWindowGeoDataset",
@@ -220,6 +222,7 @@ __all__ = [
     "Grid",
     "ImageFolderDataset",
     "InferClass",
+    "LMDBDataset",
     "LMDBSource",
     "LabelSource",
     "LabelStore",

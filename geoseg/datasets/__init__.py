@@ -1,8 +1,9 @@
-"""torch Datasets over scenes, and over windows of masks."""
+"""torch Datasets over scenes, over windows of masks, and over patches of stores."""
 
 from geoseg.datasets.csvwindows import CSVWindowedSegmentationDataset
 from geoseg.datasets.epochs import EpochSampler
 from geoseg.datasets.folder import ImageFolderDataset
+from geoseg.datasets.lmdb import LMDBDataset
 from geoseg.datasets.loader import EpochLoader
 from geoseg.datasets.masked import MBTilesMaskWindowedDataset
 from geoseg.datasets.order import LocalSampler
@@ -16,6 +17,7 @@ __all__ = [
     "EpochLoader",
     "EpochSampler",
     "ImageFolderDataset",
+    "LMDBDataset",
     "LocalSampler",
     "MBTilesMaskWindowedDataset",
     "RandomWindowGeoDataset",

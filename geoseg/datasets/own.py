@@ -13,10 +13,11 @@ from torch.utils.data import Dataset
 
 from geoseg.datasets.epochs import tell_epoch
 from geoseg.datasets.folder import ImageFolderDataset
+from geoseg.datasets.lmdb import LMDBDataset
 from geoseg.datasets.random import RandomWindowGeoDataset
 from geoseg.datasets.sliding import SlidingWindowGeoDataset
 
-_RELIABLE = (ImageFolderDataset, RandomWindowGeoDataset, SlidingWindowGeoDataset)
+_RELIABLE = (ImageFolderDataset, LMDBDataset, RandomWindowGeoDataset, SlidingWindowGeoDataset)
 """Data sets that tell running workers the epoch, and draw no random numbers but those of their seed; not
 classes that are derived from them, which may."""
 _NOT_YET = -1

@@ -19,6 +19,8 @@ _SHOWN = 8
 """How many values an error lists."""
 _NO_ID = 256
 """Stands for "no class" where ids are still wider than 8 bits."""
+_TABLED_BYTES = 2
+"""Integers of so many bytes or fewer are looked up in a table of all their values."""
 
 
 def known_values(classes: ClassMap, mapping: Mapping[int, int] | None) -> dict[int, int]:
@@ -94,9 +96,23 @@ def _as_bytes(data: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]
 
 def _look_up(data: NDArray[Any], known: Mapping[int, int]) -> NDArray[np.uint16]:
     """The id of each value, `_NO_ID` where there is none; floats must be whole to have one."""
+    if data.dtype.kind in "iu" and data.dtype.itemsize <= _TABLED_BYTES:
+        return _tabled(data, known)
     values = sorted(known)
     keys = np.array(values, np.float64 if np.issubdtype(data.dtype, np.inexact) else np.int64)
     ids = np.array([known[value] for value in values], np.uint16)
     place = np.minimum(np.searchsorted(keys, data), len(keys) - 1)
     found: NDArray[np.uint16] = np.where(keys[place] == data, ids[place], np.uint16(_NO_ID))
+    return found
+
+
+def _tabled(data: NDArray[Any], known: Mapping[int, int]) -> NDArray[np.uint16]:
+    """The same for short integers, from a table of all that they can be: many times faster."""
+    limits, unsigned = np.iinfo(data.dtype), np.dtype(f"u{data.dtype.itemsize}")
+    span = int(limits.max) - int(limits.min) + 1
+    table = np.full(span, _NO_ID, np.uint16)
+    for value, target in known.items():
+        if limits.min <= value <= limits.max:
+            table[value % span] = target  # where a negative value lies once it is read as unsigned
+    found: NDArray[np.uint16] = table[data.astype(unsigned, copy=False)]
     return found

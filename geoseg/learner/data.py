@@ -22,6 +22,7 @@ from geoseg.datasets.epochs import tell_epoch
 from geoseg.datasets.own import reliable
 from geoseg.datasets.windows import listed
 from geoseg.errors import ConfigError
+from geoseg.learner.alike import check_alike, check_classes
 from geoseg.learner.facts import DataFacts, check_labels, facts_of, scaled_statistics
 from geoseg.learner.fitting.sharing import EachOnce, check_enough, sharing
 from geoseg.learner.measured import facts_of_dataset, scenes_of
@@ -101,17 +102,23 @@ class SegmentationData(pl.LightningDataModule):
             )
 
     def check(self, classes: ClassMap) -> None:
-        """See that all scenes have labels of these classes and may be standardized alike.
+        """See that scenes have labels of these classes, and that validation is on what training is on.
 
-        Labels that name no classes get these. Data sets are taken as they are.
+        Labels that name no classes get these. Data sets are compared in what they tell, see
+        `geoseg.learner.alike`.
+
+        Raises:
+            GeosegError: Classes, bands, dtype, units or a Standardize differ, or a scene has no labels.
         """
         self.train = with_classes(self.train, classes)
         self.valid = None if self.valid is None else with_classes(self.valid, classes)
-        for samples in (self.train, self.valid):
-            if samples is not None and not isinstance(samples, Dataset):
+        for what, samples in (("training", self.train), ("validation", self.valid)):
+            if isinstance(samples, Dataset):
+                check_classes(samples, classes, what=what)
+            elif samples is not None:
                 check_labels(samples, classes)
         if self.valid is not None:
-            self._alike(self.valid)
+            check_alike(self.train, self._alike(self.valid))
 
     def check_ranks(self, ranks: int) -> None:
         """See that each of several processes has something to do; else the others wait for it for ever.

@@ -238,7 +238,8 @@ def check_bands(facts: DataFacts, scene: str, names: tuple[str, ...]) -> None:
             f"{len(facts.band_names)} {expected}; choose them with bands=..."
         )
     if known and wanted and names != facts.band_names:
-        if [n.partition("/")[2] for n in names] == [n.partition("/")[2] for n in facts.band_names]:
+        undated = [name.partition("/")[2] for name in names]
+        if all(undated) and undated == [name.partition("/")[2] for name in facts.band_names]:
             listed += ' (bands of other dates: train with named_by="step" for any dates)'
         raise BundleError(
             f"scene {scene!r}: the image's bands are {listed}, but the model was trained on {expected}; "

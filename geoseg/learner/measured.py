@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import ConcatDataset, Dataset, Subset
 
-from geoseg.datasets.windowed.base import Pixels, WindowedDataset
+from geoseg.datasets.pixels import Pixels, pixels_of
 from geoseg.datasets.windows import WindowDataset, scale_of
 from geoseg.errors import ConfigError
 from geoseg.learner.facts import DataFacts, facts_of
@@ -26,8 +26,8 @@ _PIXELS = 64_000_000
 def facts_of_dataset(dataset: Dataset[dict[str, Any]]) -> DataFacts:
     """Bands, dtype, statistics and resolution of the data of a data set.
 
-    One of geoseg's kinds has scenes, or images of masks, which tell all but the statistics; these are of
-    its items.
+    One of geoseg's kinds has scenes, or tells of its pixels (`pixels`), all but the statistics; these are
+    of its items.
 
     Raises:
         GeosegError: As of `facts_of` and `facts_of_items`.
@@ -37,7 +37,7 @@ def facts_of_dataset(dataset: Dataset[dict[str, Any]]) -> DataFacts:
     """
     scenes = scenes_of(dataset)
     if scenes is None:
-        pixels = dataset.pixels() if isinstance(dataset, WindowedDataset) else None
+        pixels = pixels_of(dataset)
         found = facts_of_items(dataset)
         return found if pixels is None else _in_units_of(pixels, found)
     if common_standardize(scenes) is not None:
@@ -62,9 +62,13 @@ def scenes_of(dataset: Dataset[dict[str, Any]]) -> tuple[Scene, ...] | None:
         return sum(known, ()) if len(known) == len(parts) else None
     if not isinstance(dataset, WindowDataset):
         return None
-    readers = type(dataset).__getitem__, type(dataset).__getitems__
-    own = all(reader.__module__.startswith("geoseg.") for reader in readers)
-    return dataset.scenes if own else None
+    return dataset.scenes if gives_own_items(dataset) else None
+
+
+def gives_own_items(dataset: object) -> bool:
+    """Whether geoseg itself makes the items of a data set, not a class of one's own derived from its kinds."""
+    found = (getattr(type(dataset), name, None) for name in ("__getitem__", "__getitems__"))
+    return all(reader is None or reader.__module__.startswith("geoseg.") for reader in found)
 
 
 def facts_of_items(dataset: Dataset[dict[str, Any]], limit: int = ITEMS) -> DataFacts:

@@ -34,6 +34,11 @@ def samples_of(given: Given) -> Samples:
         return given
     if isinstance(given, Scene | str | Mapping) or not given:
         raise ConfigError("expected a list of at least one scene, as in [scene], or a data set")
+    if any(isinstance(part, Dataset) for part in given):
+        raise ConfigError(
+            "expected scenes or a data set, but got a list with a data set in it; pass the data set itself, "
+            "and several as torch.utils.data.ConcatDataset([...])"
+        )
     if all(isinstance(scene, Scene) for scene in given):
         return given  # type: ignore[return-value]
     return _SCENES.validate_python(

@@ -6,13 +6,13 @@ import logging
 import operator
 import warnings
 from abc import abstractmethod
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch.utils.data import Dataset
 
+from geoseg.datasets.pixels import Pixels
 from geoseg.datasets.windowed.augmenting import Augmentation, augmentation_of
 from geoseg.datasets.windowed.classids import LabelRule
 from geoseg.datasets.windowed.imagery import Image, ImageRule
@@ -28,18 +28,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 _log = logging.getLogger("geoseg")
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """What the images of a data set are in their files."""
-
-    band_names: tuple[str, ...]
-    """Of the bands that items have."""
-    dtype: np.dtype[Any]
-    """Unsigned; items are scaled to [0, 1]."""
-    resolution_m: tuple[float, float] | None
-    """Ground size of a pixel (x, y) of the first mask; None without a place."""
 
 
 class WindowedDataset(Dataset[Item]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from torch.utils.data import Dataset
 
 from geoseg.classes import ClassMap
 from geoseg.datasets.epochs import tell_epoch
+from geoseg.learner.alike import check_classes
 from geoseg.learner.data import SegmentationData
 from geoseg.learner.facts import (
     DataFacts,
@@ -22,6 +24,7 @@ from geoseg.learner.facts import (
 )
 from geoseg.learner.fitting.counting import Counted, check_counts, count_labels
 from geoseg.learner.fitting.precheck import check_module
+from geoseg.learner.items import item_of
 from geoseg.learner.measured import facts_of_dataset
 from geoseg.learner.module import SegmentationModule
 from geoseg.learner.samples import Samples
@@ -79,23 +82,27 @@ def prepare(
         GeosegError: The data do not fit the classes, each other or the network, or there is nothing to
             learn from.
     """
+    data = data_of(training, train, valid)
     tell_epoch(train, 0)  # an earlier training may have told another
-    if not isinstance(train, Dataset):
+    if isinstance(train, Dataset):
+        check_classes(train, classes, what="training")
+        warn_of_size(training, train)
+    else:
         check_labels(train, classes)
         common_standardize(train)  # raises where scenes end differently
     counted = _count(classes, training, train)
     check_counts(train, counted)
-    data = data_of(training, train, valid)
     data.train_dataloader()  # raises where scenes do not fit each other, or no window keeps the rules
     if training.devices > 1:
         data.check_ranks(training.devices)
     facts, statistics = _look_at(train)
-    if isinstance(valid, Dataset):
-        count_labels(valid, classes)  # raises where its items are none
-    elif valid is not None:
+    if valid is not None and not isinstance(valid, Dataset):
         check_labels(valid, classes)
         for scene in valid:
             as_trained(facts, scene)  # raises where it cannot be
+    data.check(classes)  # raises where training and validation differ
+    if isinstance(valid, Dataset):
+        count_labels(valid, classes)  # raises where its items are none
     module = build_module(
         classes,
         training,
@@ -108,6 +115,24 @@ def prepare(
     module.weigh(counted.counts)
     check_module(module, training)
     return Prepared(module, data, facts, counted)
+
+
+def warn_of_size(training: Training, train: Dataset[dict[str, Any]]) -> None:
+    """Tell that the items of a data set are taken as they are, whatever size the training asks for.
+
+    Warns:
+        UserWarning: It asks for another one.
+    """
+    if "size" not in training.model_fields_set or not len(train):  # type: ignore[arg-type]
+        return
+    found, asked = item_of(train, 0).valid.shape, pair(training.size)
+    if found != asked:
+        warnings.warn(
+            f"the training asks for windows of {asked[0]} x {asked[1]} px, but the items of the data set are "
+            f"{found[0]} x {found[1]} px and are taken as they are; give the data set that size, or leave "
+            "`size` out of the training and name that of windows in prediction there",
+            stacklevel=4,
+        )
 
 
 def data_of(training: Training, train: Samples, valid: Samples | None) -> SegmentationData:

@@ -26,6 +26,7 @@ from geoseg.learner.prediction.perform import Seen, look, perform
 from geoseg.learner.prediction.resolution import at_resolution
 from geoseg.learner.training import TTA, Precision, Prediction, Training
 from geoseg.scene import Scene
+from geoseg.sources.base import RasterSource
 from geoseg.window import Size
 
 
@@ -91,7 +92,7 @@ class Predictor(ABC):
         options = prediction or Prediction(workers=self.training.workers)
         parts: dict[str, Evaluation] = {}
         owners: dict[str, str] = {}
-        for scene in listed(scenes):
+        for scene in map(_scene, listed(scenes)):
             if scene.id in parts:
                 raise SceneError(f"two scenes are called {scene.id!r}; give each an id of its own")
             for uri in () if scene.store is None else scene.store.outputs:
@@ -177,7 +178,7 @@ class Predictor(ABC):
         seen: Seen | None = None,
     ) -> Labels:
         """The same with options that were written down; see `predict`."""
-        store = scene.store if store is None else store
+        store = _scene(scene).store if store is None else store
         job = self._job(scene, options, scores=store is None or store.wants_scores)
         return perform(
             job,
@@ -239,6 +240,18 @@ class Predictor(ABC):
             keep_scores=scores,
             precision=precision,
         )
+
+
+def _scene(given: object) -> Scene:
+    """What is given, seen to be a scene.
+
+    Raises:
+        ConfigError: It is something else, such as the source of its image.
+    """
+    if isinstance(given, Scene):
+        return given
+    cure = "wrap it: Scene(id=..., image=source)" if isinstance(given, RasterSource) else "pass one"
+    raise ConfigError(f"expected a Scene, got {type(given).__name__}; {cure}")
 
 
 def _checked(fields: dict[str, Any]) -> Prediction:
