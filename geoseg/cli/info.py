@@ -13,7 +13,9 @@ import typer
 
 from geoseg.cli.facts import show_facts
 from geoseg.cli.options import AsJson, Debug
+from geoseg.cli.storefacts import store_facts
 from geoseg.cli.told import told_briefly
+from geoseg.errors import ConfigError
 from geoseg.urimask import masked_values
 
 if TYPE_CHECKING:
@@ -28,11 +30,12 @@ _DECODED = 20_000
 
 
 def info(
-    path: Annotated[
-        str,
+    paths: Annotated[
+        list[str],
         typer.Argument(
-            metavar="PATH",
-            help="A bundle, a raster, map tiles, a store of patches, a source or an experiment (YAML).",
+            metavar="PATH...",
+            help="A bundle, a raster, map tiles, a source or an experiment (YAML), or a store of patches, of "
+            "which several shards are told together.",
         ),
     ],
     as_json: AsJson = False,
@@ -44,18 +47,38 @@ def info(
     of each class, versions, and that its checksums agree. A raster: grid, what tells its place, bands and
     which of them are alpha (left out unless asked for by number), dtype, nodata, blocks, overviews, and
     classes and how it was made if geoseg wrote it. Map tiles (.mbtiles): the same and what a look at every tile found (of more
-    than 20,000, at some). A store of patches, a source in YAML: bands, dtype and grid. An experiment: its
-    scenes and options.
+    than 20,000, at some). A store of patches: how many, their bands with shapes and dtypes, size, place, parts
+    and labels. A source in YAML: bands, dtype and grid. An experiment: its scenes and options.
     """
-    with told_briefly(debug=debug, name=path):
-        show_facts(masked_values(_describe(path)), as_json=as_json)
+    with told_briefly(debug=debug, name=paths[0]):
+        if len(paths) > 1 or _is_store(paths[0]):
+            _refuse_others(paths)
+            found = store_facts(paths, as_json=as_json)
+        else:
+            found = _describe(paths[0])
+        show_facts(masked_values(found), as_json=as_json)
+
+
+def _refuse_others(paths: list[str]) -> None:
+    """Refuse what is no store among several paths.
+
+    Raises:
+        ConfigError: One is something else.
+    """
+    if other := [path for path in paths if not _is_store(path)]:
+        raise ConfigError(
+            f"{other[0]}: is no store of patches; several paths are told of together only if all are shards "
+            "of a store"
+        )
+
+
+def _is_store(path: str) -> bool:
+    return Path(path, "data.mdb").is_file()
 
 
 def _describe(path: str) -> dict[str, Any]:
     if path.lower().endswith((".yaml", ".yml")):
         return _source(path) if "type" in _keys(path) else _experiment(path)
-    if Path(path, "data.mdb").is_file():
-        return _store(path)
     if path.lower().endswith((".onnx", ".pt2")):
         return _exported(path)
     if _is_zip(path) or (path.lower().endswith(".zip") and Path(path).is_file()):
@@ -165,18 +188,6 @@ def _tiles(path: str) -> dict[str, Any]:
             "dtype": source.dtype.name,
         }
     return described | {key: value for key, value in report.items() if key != "uri"}
-
-
-def _store(path: str) -> dict[str, Any]:
-    from geoseg.sources import LMDBSource, StoreReader
-
-    reader = StoreReader(path)
-    key = next(iter(reader.keys()), None)
-    described: dict[str, Any] = {"kind": "store", "patches": len(reader), "first": key}
-    if key is None:
-        return described
-    patch = LMDBSource(uri=path, key=key)
-    return described | _of_source(patch)
 
 
 def _source(path: str) -> dict[str, Any]:

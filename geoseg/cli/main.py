@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from geoseg.cli.check import check
+from geoseg.cli.convert import convert
 from geoseg.cli.demo import demo
 from geoseg.cli.evaluate import evaluate
 from geoseg.cli.export import export
@@ -17,6 +18,7 @@ from geoseg.cli.prepare import prepare
 from geoseg.cli.schema import schema
 from geoseg.cli.train import train
 from geoseg.cli.vectorize import vectorize
+from geoseg.cli.verify import verify
 from geoseg.version import __version__
 
 app = typer.Typer(
@@ -59,6 +61,8 @@ app.command(epilog="Example: geoseg evaluate landcover.tif map.tif --mapping 1:0
 app.command(epilog="Example: geoseg vectorize map.tif buildings.gpkg --only building")(vectorize)
 app.command(epilog="Example: geoseg export bundle.zip model.onnx --size 512")(export)
 app.add_typer(prepare, name="prepare")
+app.add_typer(convert, name="convert")
+app.command(epilog="Example: geoseg verify store BigEarthNet-S1 BigEarthNet-S2")(verify)
 app.command(epilog="Example: geoseg schema --out experiment.schema.json")(schema)
 app.command(epilog="Example: geoseg info map.tif --json")(info)
 

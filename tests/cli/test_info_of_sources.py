@@ -29,8 +29,9 @@ def test_info_of_a_store_tells_its_patches(geoseg, tmp_path):
             writer.write(key, {"red": np.ones((8, 6), np.int16)}, grid=grid)
     found = json.loads(geoseg("info", tmp_path / "store", "--json").out)
     assert (found["kind"], found["patches"], found["first"]) == ("store", 3, "a")
-    assert (found["bands"], found["dtype"]) == (["red"], "int16")
-    assert found["grid"]["transform"] == [10, 0, 5e5, 0, -10, 4e6]
+    assert found["bands"] == {"red": [{"dtype": "int16", "shape": [8, 6], "patches": 3}]}
+    assert found["crs"] == {"EPSG:32619": 3}
+    assert "  red  int16 8x6 (patches: 3)\n" in geoseg("info", tmp_path / "store").out
 
 
 def test_a_source_in_a_file_is_told_and_predicted(geoseg, files, tmp_path):
