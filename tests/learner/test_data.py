@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from sklearn.metrics import jaccard_score
 
 from geoseg.datasets import LocalSampler, RandomWindowGeoDataset
 from geoseg.errors import ConfigError
@@ -68,42 +70,98 @@ _TWO_RANKS = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 import pytorch_lightning as pl
+import torch
 from tests.learner.test_learner import CLASSES, made_scene
 from geoseg.datasets import RandomWindowGeoDataset
 from geoseg.learner import SegmentationData, SegmentationModule
 
-class Tell(pl.Callback):
+def fit(data, told, epochs, module=None, **options):
+    module = module or SegmentationModule(CLASSES, 2, model_options={"width": 4, "depth": 2})
+    pl.Trainer(
+        accelerator="cpu", devices=2, strategy="ddp", max_epochs=epochs, logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, callbacks=[told], **options,
+    ).fit(module, data)
+
+class Places(pl.Callback):
+    def __init__(self, order):
+        self.order = order
+
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         places = list(zip(batch["row"].tolist(), batch["col"].tolist()))
-        with open(f"{sys.argv[3]}/{trainer.global_rank}.jsonl", "a") as file:
+        with open(f"{sys.argv[2]}/{self.order}-{trainer.global_rank}.jsonl", "a") as file:
             file.write(json.dumps([trainer.current_epoch, places]) + "\\n")
 
+class Measured(pl.Callback):
+    def on_validation_epoch_end(self, trainer, pl_module):
+        total = trainer.strategy.reduce(pl_module.confusion.clone(), reduce_op="sum").sum()
+        if trainer.is_global_zero:
+            print("pixels", int(total), flush=True)
+
+    def on_train_end(self, trainer, pl_module):
+        score = float(trainer.callback_metrics["valid_mean_iou"])
+        print("score", score, "of", trainer.global_rank, flush=True)
+
 if __name__ == "__main__":
-    module = SegmentationModule(CLASSES, 2, model_options={"width": 4, "depth": 2})
-    windows = RandomWindowGeoDataset([made_scene()], 20, 22, order=sys.argv[2], normalize=False)
-    data = SegmentationData(windows, size=20, length=22, batch_size=4)
-    trainer = pl.Trainer(
-        accelerator="cpu", devices=2, strategy="ddp", max_epochs=2, logger=False,
-        enable_checkpointing=False, enable_progress_bar=False, callbacks=[Tell()],
+    for order in ("block", "uniform"):
+        windows = RandomWindowGeoDataset([made_scene()], 20, 22, order=order, normalize=False)
+        fit(SegmentationData(windows, size=20, length=22, batch_size=4), Places(order), 2)
+    network = torch.nn.Conv2d(2, 2, 1)  # bright above a threshold, which is wrong for many pixels
+    with torch.no_grad():
+        network.weight.copy_(torch.tensor([[0.0, 0.0], [1.0, 0.0]])[..., None, None])
+        network.bias.copy_(torch.tensor([143.5 / 255, 0.0]))
+    threshold = SegmentationModule(
+        CLASSES, 2, model=network, mean=[0, 0], std=[1, 1], lr=1e-12, augmentation="none",
     )
-    trainer.fit(module, data)
+    data = SegmentationData([made_scene()], [made_scene(1)], size=(21, 30), length=8, batch_size=4)
+    fit(data, Measured(), 1, threshold, num_sanity_val_steps=0)
 """
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    """(folder with the places that each of two ranks saw, what a validation in both said).
+
+    One script trains three times: most of its time goes to the start of two processes.
+    """
+    folder = tmp_path_factory.mktemp("ranks")
+    script = folder / "ranks.py"
+    script.write_text(_TWO_RANKS)
+    root = str(Path(__file__).parent.parent.parent)
+    done = subprocess.run(
+        [sys.executable, str(script), root, str(folder)],
+        capture_output=True, text=True, check=False, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return folder, done.stdout
+
+
+@pytest.mark.slow
+def test_two_ranks_count_every_validation_pixel_once(ranks):
+    said = ranks[1].splitlines()
+    pixels = int(made_scene(1).image.valid.sum())
+    assert [line for line in said if line.startswith("pixels")] == [f"pixels {pixels}"]
+    scores = sorted(line.split(" of ") for line in said if line.startswith("score"))
+    assert [rank for _, rank in scores] == ["0", "1"]
+    # Nine windows: one more for a rank than for the other, and none twice. Both log the score of all pixels.
+    chip = made_scene(1).image.read(made_scene(1).grid.whole)
+    truth = made_scene(1).labels.read(made_scene(1).grid, made_scene(1).grid.whole)[chip.valid] == 1
+    found = chip.data[0][chip.valid] > 143
+    of_classes = [
+        jaccard_score(truth, found, pos_label=positive, average="binary")
+        for positive in (True, False)
+    ]
+    assert max(of_classes) < 0.9
+    assert [float(score.split()[1]) for score, _ in scores] == pytest.approx(
+        [np.mean(of_classes)] * 2, abs=1e-6
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("order", ["block", "uniform"])
-def test_two_ranks_share_the_windows_of_each_epoch(tmp_path, order):
-    script = tmp_path / "ranks.py"
-    script.write_text(_TWO_RANKS)
-    root = str(Path(__file__).parent.parent.parent)
-    done = subprocess.run(
-        [sys.executable, str(script), root, order, str(tmp_path)],
-        capture_output=True, text=True, check=False, timeout=200,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+def test_two_ranks_share_the_windows_of_each_epoch(ranks, order):
     seen = {}
     for rank in (0, 1):
-        for line in (tmp_path / f"{rank}.jsonl").read_text().splitlines():
+        for line in (ranks[0] / f"{order}-{rank}.jsonl").read_text().splitlines():
             epoch, places = json.loads(line)
             seen.setdefault((epoch, rank), []).extend(map(tuple, places))
     windows = RandomWindowGeoDataset([made_scene()], 20, 22)

@@ -29,8 +29,21 @@ from tests.learner.fitting.trainings import (
     tiny,
     weights,
 )
+from tests.support import forked  # noqa: F401 -- says what processes begin with
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def begun(monkeypatch):
+    """Processes begin with everything imported; those of the plain script are spawned, as everywhere else."""
+    start = torch.multiprocessing.start_processes
+
+    def start_processes(*args, start_method, **options):
+        assert start_method == "spawn"
+        return start(*args, start_method="forkserver", **options)
+
+    monkeypatch.setattr(torch.multiprocessing, "start_processes", start_processes)
 
 
 class Tell:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +17,8 @@ import torch
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError, StoreError
 from geoseg.labels.geotiff import GeoTIFFLabelStore
+from geoseg.labels.kept import KeptBands
+from geoseg.learner.module import SegmentationModule
 from geoseg.learner.predict import predict
 from geoseg.scene import Scene
 from tests.learner.prediction.runs import (
@@ -28,6 +30,7 @@ from tests.learner.prediction.runs import (
     stop_after,
     write_scene,
 )
+from tests.support.forked import forked
 
 BATCHES = -(-27 * 2 // 5)
 """Of the whole scene: 27 rows of 2 windows, 5 a batch."""
@@ -204,57 +207,69 @@ def test_processes_that_read_do_not_hold_the_output_when_their_run_is_killed(who
     assert contents(tmp_path, "map") == contents(folder, "map")
 
 
-_CHILD = """
-import os, resource, signal, sys
-import geoseg.labels.geotiff as geotiff
-from geoseg.labels.kept import KeptBands
-from tests.learner.prediction.runs import run
-
-image, out, place, limit, workers = sys.argv[1:]
-calls = []
-
-def kill(*_):
+def _kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-if place == "write":  # the finished bands are being written to the map
+
+def _killed_at_write():
+    """While the finished bands are being written to the map."""
+    read = KeptBands.read
+
     def half(self, rows):
         for i, piece in enumerate(read(self, rows)):
             if i == 2:
-                kill()
+                _kill()
             yield piece
-    read, KeptBands.read = KeptBands.read, half
-elif place == "list":  # a band is whole and not in the list yet
+
+    KeptBands.read = half
+
+
+def _killed_at_list():
+    """When a band is whole and not in the list yet."""
+    write = KeptBands._write_state
+
     def late(self):
         if len(self.bands) == 2:
-            kill()
+            _kill()
         write(self)
-    write, KeptBands._write_state = KeptBands._write_state, late
-elif place:
-    from geoseg.learner.module import SegmentationModule
+
+    KeptBands._write_state = late
+
+
+def _killed_at_call(number):
+    """When the network is called so many times."""
+    forward, calls = SegmentationModule.forward, []
+
     def counted(self, *args):
         calls.append(1)
-        if len(calls) == int(place):
-            kill()
+        if len(calls) == number:
+            _kill()
         return forward(self, *args)
-    forward, SegmentationModule.forward = SegmentationModule.forward, counted
-if int(limit):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-try:
-    run(image, out, resume=True, scores=True, workers=int(workers))
-except OSError as error:
-    sys.exit(f"{type(error).__name__}: {error}")
-"""
+
+    SegmentationModule.forward = counted
 
 
-def child(image, out, place="", limit=0, workers=0):
-    return subprocess.run(
-        [sys.executable, "-c", _CHILD, *map(str, (image, out, place, limit, workers))],
-        capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3],
-    )  # fmt: skip
+def _run_to_its_end(image, out, place, limit, workers):
+    if place == "write":
+        _killed_at_write()
+    elif place == "list":
+        _killed_at_list()
+    elif place is not None:
+        _killed_at_call(place)
+    if limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    try:
+        run(image, out, resume=True, scores=True, workers=workers)
+    except OSError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+def child(image, out, place=None, limit=None, workers=0):
+    return forked(_run_to_its_end, image, out, place, limit, workers)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("places", [["2", "list", "write"], ["7", "write", "write"]])
+@pytest.mark.parametrize("places", [[2, "list", "write"], [7, "write", "write"]])
 def test_a_run_that_is_killed_at_three_places_ends_with_the_same_bytes(whole, tmp_path, places):
     image, folder = whole
     (tmp_path / "map.tif").write_text("of before")
@@ -320,24 +335,18 @@ def test_no_space_left_while_a_band_is_kept_is_a_clear_error(tmp_path, monkeypat
     assert contents(tmp_path, "map") == contents(folder, "map")
 
 
-_NAMING = """
-import os, signal, sys
-from pathlib import Path
-from geoseg.labels.geotiff import GeoTIFFLabelStore
-from geoseg.scene import Scene
-from tests.learner.prediction.runs import learner
+def _named_until(image, out, last, shard):
+    """Predict, and be killed before the file of that name gets it."""
+    renamed = Path.replace
 
-image, out, last, shard = sys.argv[1:]
+    def replace(self, target):
+        if Path(target).name == last:
+            _kill()
+        return renamed(self, target)
 
-def replace(self, target):
-    if Path(target).name == last:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return renamed(self, target)
-
-renamed, Path.replace = Path.replace, replace
-store = GeoTIFFLabelStore(uri=out, scores=True, confidence=True, mode="error")
-learner().predict(Scene.of(image), store, stride=48, shard=(0, 1) if shard else None)
-"""
+    Path.replace = replace
+    store = GeoTIFFLabelStore(uri=out, scores=True, confidence=True, mode="error")
+    learner().predict(Scene.of(image), store, stride=48, shard=shard)
 
 
 @pytest.mark.slow
@@ -352,10 +361,7 @@ def test_a_run_that_replaces_nothing_goes_on_when_it_was_killed_between_two_name
 ):
     image, folder = whole
     out = tmp_path / "map.tif"
-    done = subprocess.run(
-        [sys.executable, "-c", _NAMING, image, str(out), last, "shard" if shard else ""],
-        capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3],
-    )  # fmt: skip
+    done = forked(_named_until, image, str(out), last, shard)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert [name for name in names(tmp_path) if not name.startswith(".")] == named
     store = GeoTIFFLabelStore(uri=str(out), scores=True, confidence=True, mode="error")
