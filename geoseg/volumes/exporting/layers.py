@@ -1,0 +1,105 @@
+"""Masks as the planes of a file: ids of one layer, or a layer for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from geoseg.classes import ClassMap
+from geoseg.errors import LabelError
+from geoseg.volumes.rle import Rle, Shape
+
+Kind = Literal["npy", "tiff", "geotiff"]
+"""Arrays of numpy, TIFF files with a page for each plane, or a GeoTIFF for each plane."""
+Layers = Literal["ids", "masks"]
+"""Class ids, 0 being background, or a layer of 0 and 1 for each class: these may overlap."""
+
+_SLAB = 1 << 24
+"""Voxels that are decoded at once."""
+
+
+def classes_of(names: Sequence[str]) -> ClassMap:
+    """Ids of classes in a layer of ids: background is 0, classes follow from 1.
+
+    >>> classes_of(["water", "ice"]).names
+    ('background', 'water', 'ice')
+    """
+    background = next(n for n in ("background", "no class", "none") if n not in names)
+    return ClassMap.of(background, *names)
+
+
+def slabs_of(
+    masks: Mapping[str, ArrayLike | Rle],
+    names: Sequence[str],
+    *,
+    shape: Shape,
+    layers: Layers,
+    where: str,
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """(first plane, uint8 (layer, planes, height, width)), from the first plane to the last.
+
+    Args:
+        masks: By the name of the class; one that is left out is nowhere.
+        names: Of all classes, in order.
+        shape: (depth, height, width) of the volume.
+        layers: What a layer holds; "ids" makes one.
+        where: Name of the volume, for errors.
+
+    Raises:
+        LabelError: A mask is of no class, of another shape or with other values than 0 and one more, or
+            classes overlap in a layer of ids.
+    """
+    runs = _runs(masks, names, shape=shape, where=where)
+    depth, height, width = shape
+    step = max(_SLAB // (height * width * max(len(names), 1)), 1)
+    for first in range(0, depth, step):
+        last = min(first + step, depth)
+        slab = np.zeros((len(names), last - first, height, width), np.uint8)
+        for layer, name in zip(slab, names, strict=True):
+            if name in runs:
+                layer[...] = runs[name].window(
+                    (slice(first, last), slice(0, height), slice(0, width))
+                )
+        yield first, slab if layers == "masks" else _ids(slab, names, first=first, where=where)
+
+
+def _runs(
+    masks: Mapping[str, Any], names: Sequence[str], *, shape: Shape, where: str
+) -> dict[str, Rle]:
+    found = {}
+    for name, mask in masks.items():
+        if name not in names:
+            raise LabelError(
+                f"{where}: there is a mask of {name!r}, which is no class; the classes are: "
+                f"{', '.join(names)}"
+            )
+        try:
+            found[name] = mask if isinstance(mask, Rle) else Rle.encode(mask)
+        except LabelError as error:
+            raise LabelError(f"{where}, class {name!r}: {error}") from error
+        if found[name].shape != shape:
+            raise LabelError(
+                f"{where}, class {name!r}: the mask has the shape {found[name].shape}, expected {shape} "
+                "(depth, height, width) like the image"
+            )
+    return found
+
+
+def _ids(
+    slab: NDArray[np.uint8], names: Sequence[str], *, first: int, where: str
+) -> NDArray[np.uint8]:
+    """(1, planes, height, width): the number of the class from 1, 0 where there is none."""
+    over = np.argwhere(slab.sum(axis=0, dtype=np.uint16) > 1)
+    if len(over):
+        plane, row, column = map(int, over[0])
+        both = [name for name, layer in zip(names, slab, strict=True) if layer[plane, row, column]]
+        raise LabelError(
+            f"{where}: {' and '.join(both)} overlap at plane {first + plane}, row {row}, column {column}, "
+            'but a layer of ids holds one class a voxel; write a layer for each class (layers="masks")'
+        )
+    numbers = np.arange(1, len(names) + 1, dtype=np.uint8)
+    ids: NDArray[np.uint8] = (slab * numbers[:, None, None, None]).sum(axis=0, dtype=np.uint8)
+    return ids[None]
