@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         RandomWindowGeoDataset,
         RasterPatchDataset,
         SlidingWindowGeoDataset,
+        VolumeDataset,
     )
     from geoseg.errors import GeosegError
     from geoseg.experiment import Experiment
@@ -108,6 +109,14 @@ if TYPE_CHECKING:
         materialize,
     )
     from geoseg.spec import Spec, Tagged
+    from geoseg.volumes import (
+        ArrayVolume,
+        Rle,
+        VolumeZip,
+        VolumeZipWriter,
+        scenes_to_zip,
+        zip_to_scenes,
+    )
     from geoseg.window import Window, sliding, starts
 
 _HOMES = {
@@ -122,6 +131,7 @@ _HOMES = {
         "RandomWindowGeoDataset",
         "RasterPatchDataset",
         "SlidingWindowGeoDataset",
+        "VolumeDataset",
     ),
     "geoseg.errors": ("GeosegError",),
     "geoseg.experiment": ("Experiment",),
@@ -194,6 +204,14 @@ _HOMES = {
         "materialize",
     ),
     "geoseg.spec": ("Spec", "Tagged"),
+    "geoseg.volumes": (
+        "ArrayVolume",
+        "Rle",
+        "VolumeZip",
+        "VolumeZipWriter",
+        "scenes_to_zip",
+        "zip_to_scenes",
+    ),
     "geoseg.window": ("Window", "sliding", "starts"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -202,6 +220,7 @@ __all__ = [
     "AOI",
     "ArrayLabels",
     "ArraySource",
+    "ArrayVolume",
     "Buffer",
     "CSVWindowedSegmentationDataset",
     "Cast",
@@ -244,6 +263,7 @@ __all__ = [
     "RasterPatchDataset",
     "RasterSource",
     "Reclass",
+    "Rle",
     "STACSource",
     "Sample",
     "Sampling",
@@ -271,6 +291,9 @@ __all__ = [
     "VectorLabels",
     "VectorSource",
     "VectorTransform",
+    "VolumeDataset",
+    "VolumeZip",
+    "VolumeZipWriter",
     "WarpedSource",
     "Window",
     "WindowIndex",
@@ -283,9 +306,11 @@ __all__ = [
     "materialize",
     "merge",
     "open_model",
+    "scenes_to_zip",
     "sliding",
     "starts",
     "threshold",
+    "zip_to_scenes",
 ]
 
 

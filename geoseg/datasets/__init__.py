@@ -1,4 +1,4 @@
-"""torch Datasets over scenes, over windows of masks, and over patches of stores."""
+"""torch Datasets over scenes, over windows of masks, over patches of stores, and over volumes."""
 
 from geoseg.datasets.csvwindows import CSVWindowedSegmentationDataset
 from geoseg.datasets.epochs import EpochSampler
@@ -10,6 +10,7 @@ from geoseg.datasets.order import LocalSampler
 from geoseg.datasets.patches import RasterPatchDataset
 from geoseg.datasets.random import RandomWindowGeoDataset
 from geoseg.datasets.sliding import SlidingWindowGeoDataset
+from geoseg.datasets.volume import VolumeDataset
 from geoseg.datasets.windows import collate
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "RandomWindowGeoDataset",
     "RasterPatchDataset",
     "SlidingWindowGeoDataset",
+    "VolumeDataset",
     "collate",
 ]

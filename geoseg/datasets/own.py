@@ -16,8 +16,15 @@ from geoseg.datasets.folder import ImageFolderDataset
 from geoseg.datasets.lmdb import LMDBDataset
 from geoseg.datasets.random import RandomWindowGeoDataset
 from geoseg.datasets.sliding import SlidingWindowGeoDataset
+from geoseg.datasets.volume import VolumeDataset
 
-_RELIABLE = (ImageFolderDataset, LMDBDataset, RandomWindowGeoDataset, SlidingWindowGeoDataset)
+_RELIABLE = (
+    ImageFolderDataset,
+    LMDBDataset,
+    RandomWindowGeoDataset,
+    SlidingWindowGeoDataset,
+    VolumeDataset,
+)
 """Data sets that tell running workers the epoch, and draw no random numbers but those of their seed; not
 classes that are derived from them, which may."""
 _NOT_YET = -1

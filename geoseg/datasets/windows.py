@@ -30,7 +30,7 @@ class Batch(Sequence[Item]):
         self.stacked = stacked
 
     def __len__(self) -> int:
-        return len(self.stacked["scene"])
+        return len(self.stacked["valid"])
 
     @overload
     def __getitem__(self, index: int) -> Item: ...
@@ -41,7 +41,7 @@ class Batch(Sequence[Item]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         item = {key: value[index] for key, value in self.stacked.items()}
-        return item | {"row": int(item["row"]), "col": int(item["col"])}
+        return item | {key: int(item[key]) for key in ("plane", "row", "col") if key in item}
 
 
 def collate(items: Sequence[Item]) -> Item:
