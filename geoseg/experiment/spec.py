@@ -71,7 +71,7 @@ class Experiment(Spec):
 
     @model_validator(mode="after")
     def _ids_are_names(self) -> Self:
-        size, stride = self.prediction.size or self.training.size, self.prediction.stride
+        size, stride = self.prediction.size or self.training.image_size, self.prediction.stride
         if stride is not None and any(s > w for s, w in zip(pair(stride), pair(size), strict=True)):
             raise ValueError(
                 f"prediction.stride {stride} is larger than the window of {size} px: pixels between "

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from geoseg.learner.learner import Learner
     from geoseg.learner.module import SegmentationModule
     from geoseg.learner.training import Prediction, Training
+    from geoseg.learner.volumes.data import VolumeData
+    from geoseg.learner.volumes.module import VolumeModule
 
 _HOME_OF = {
     "Learner": "geoseg.learner.learner",
@@ -20,9 +22,19 @@ _HOME_OF = {
     "SegmentationData": "geoseg.learner.data",
     "SegmentationModule": "geoseg.learner.module",
     "Training": "geoseg.learner.training",
+    "VolumeData": "geoseg.learner.volumes.data",
+    "VolumeModule": "geoseg.learner.volumes.module",
 }
 
-__all__ = ["Learner", "Prediction", "SegmentationData", "SegmentationModule", "Training"]
+__all__ = [
+    "Learner",
+    "Prediction",
+    "SegmentationData",
+    "SegmentationModule",
+    "Training",
+    "VolumeData",
+    "VolumeModule",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -135,7 +135,7 @@ class ExportedModel(Predictor):
 
     @property
     def _size(self) -> Size:
-        return self.size or self.training.size
+        return self.size or self.training.image_size
 
 
 def is_exported(uri: str) -> bool:

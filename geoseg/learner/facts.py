@@ -50,9 +50,10 @@ class DataFacts(Spec):
     standardize: Standardize | None = None
     """What the images of all training scenes ended with, in place of the model's own normalisation;
     images that come without it get it."""
-    origin: Literal["scenes", "items"] = "scenes"
+    origin: Literal["scenes", "items", "volumes"] = "scenes"
     """What was looked at; "items": those of a data set of one's own, of which nobody knows what was done
-    to their pixels before, so that their bands have numbers only."""
+    to their pixels before, so that their bands have numbers only; those of volumes have the names that
+    their metadata tell."""
 
 
 def facts_of(scenes: Sequence[Scene]) -> DataFacts:

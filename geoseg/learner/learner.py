@@ -19,24 +19,33 @@ from geoseg.learner.facts import DataFacts, as_trained, scaled_statistics
 from geoseg.learner.fitting.fit import train_module
 from geoseg.learner.fitting.lrfinder import LrFinding, find_lr
 from geoseg.learner.fitting.precheck import check_options
-from geoseg.learner.fitting.prepare import build_module, prepare
+from geoseg.learner.fitting.prepare import Prepared, build_module, prepare
 from geoseg.learner.module import SegmentationModule
 from geoseg.learner.prediction.checked import Model
 from geoseg.learner.prediction.device import probabilities
 from geoseg.learner.prediction.fingerprint import weights_digest
-from geoseg.learner.prediction.predictor import Predictor
 from geoseg.learner.prediction.structure import structure_digest
 from geoseg.learner.samples import Samples, some
 from geoseg.learner.training import Precision, Training
+from geoseg.learner.volumes.data import VolumeData
+from geoseg.learner.volumes.module import VolumeModule
+from geoseg.learner.volumes.predictor import AnyPredictor
+from geoseg.learner.volumes.prepare import build_volume_module, prepare_volumes, volume_training
+from geoseg.learner.volumes.rows import check_kind, volumes_of
 from geoseg.scene import Scene
 from geoseg.spec import FrozenMap
+from geoseg.volumes.volume import Volume
 
 _OF_NETWORK = ("model", "encoder", "model_options")
 """Options of a network by name."""
 
 
-class Learner(Predictor):
-    """A model with its classes and its training, from scenes to maps."""
+class Learner(AnyPredictor):
+    """A model with its classes and its training, from scenes to maps.
+
+    With a model for volumes, such as Training(model="unet3d"), it takes rows of a `VolumeZip` or
+    `ArrayVolume`s wherever it takes scenes otherwise.
+    """
 
     def __init__(
         self,
@@ -47,10 +56,12 @@ class Learner(Predictor):
         """Nothing is built or read yet.
 
         Args:
-            classes: What the model tells apart; names get ids from 0.
+            classes: What the model tells apart; names get ids from 0. Of volumes those of their masks: `fit`
+                puts a background before them, unless they may overlap.
             training: How it is trained; None: the defaults.
             model: A network of your own, (batch, channel, height, width) floats to logits (batch,
-                class, height, width). Given one, the learner predicts without a fit: with no
+                class, height, width); of volumes, with a `size` of three numbers, with depth before
+                height. Given one, the learner predicts without a fit: with no
                 statistics, floats reach it unchanged and unsigned integers scaled to [0, 1].
                 A second fit goes on from its weights; a network by name starts anew.
         """
@@ -66,7 +77,7 @@ class Learner(Predictor):
     def of(
         cls,
         module: SegmentationModule,
-        data: SegmentationData | None = None,
+        data: SegmentationData | VolumeData | None = None,
         *,
         training: Training | None = None,
     ) -> Self:
@@ -89,6 +100,8 @@ class Learner(Predictor):
         }
         if not by_name:  # the network is the user's own, so are its options
             known = {name: known[name] for name in known if name not in _OF_NETWORK}
+        if isinstance(module, VolumeModule):
+            training = training or volume_training(module, data)
         options = (training or Training()).model_copy(update=known)
         learner = cls(module.classes, options, None if by_name else module.network)
         learner._name_custom()
@@ -120,8 +133,8 @@ class Learner(Predictor):
 
     def fit(
         self,
-        train: Samples,
-        valid: Samples | None = None,
+        train: Samples | Sequence[Volume],
+        valid: Samples | Sequence[Volume] | None = None,
         *,
         resume: str | None = None,
         folder: str | None = None,
@@ -133,7 +146,8 @@ class Learner(Predictor):
         must stand under `if __name__ == "__main__":`.
 
         Args:
-            train: Scenes with labels, or a map-style data set with `image`, `mask` and `valid`.
+            train: Scenes with labels, or a map-style data set with `image`, `mask` and `valid`; or volumes
+                with masks.
             valid: The same to measure on; None or an empty list: no measuring.
             resume: A checkpoint (`last.ckpt`, `best.ckpt`) of an earlier fit to go on from, with the same
                 scenes and options: the result is that of a fit that was never interrupted.
@@ -148,9 +162,8 @@ class Learner(Predictor):
         self._name_custom()
         valid = some(valid)
         check_options(self.training, folder=folder, resume=resume, measure=valid is not None)
-        ready = prepare(
-            self.classes, self.training, train, valid, model=self._model, augmentation=augmentation
-        )
+        ready = self._prepared(train, valid, model=self._model, augmentation=augmentation)
+        self.classes = ready.module.classes
         self.data, self.histogram, self._module = ready.facts, ready.histogram, ready.module
         self.history = train_module(
             ready.module, ready.data, self.training, folder=folder, resume=resume
@@ -158,7 +171,12 @@ class Learner(Predictor):
         return self
 
     def find_lr(
-        self, train: Samples, *, least: float = 1e-6, most: float = 1.0, steps: int = 100
+        self,
+        train: Samples | Sequence[Volume],
+        *,
+        least: float = 1e-6,
+        most: float = 1.0,
+        steps: int = 100,
     ) -> LrFinding:
         """Look for a learning rate by a range test on a copy of the model; nothing here changes.
 
@@ -175,12 +193,36 @@ class Learner(Predictor):
             GeosegError: As in `fit`; or the loss falls at no rate.
         """
         self._name_custom()
-        ready = prepare(self.classes, self.training, train, model=deepcopy(self._model))
+        ready = self._prepared(train, None, model=deepcopy(self._model))
         return find_lr(
             ready.module, ready.data, least=least, most=most, steps=steps, training=self.training
         )
 
+    def _prepared(
+        self,
+        train: Any,
+        valid: Any,
+        *,
+        model: nn.Module | None,
+        augmentation: Callable[..., Any] | None = None,
+    ) -> Prepared:
+        """What a training needs, of scenes or of volumes."""
+        for samples in (train, valid):
+            if samples is not None:
+                check_kind(self.training, samples)
+        if self.training.of_volumes:
+            train, valid = volumes_of(train), None if valid is None else volumes_of(valid)
+        make: Callable[..., Prepared] = prepare_volumes if self.training.of_volumes else prepare
+        return make(
+            self.classes, self.training, train, valid, model=model, augmentation=augmentation
+        )
+
     def _as_read(self, scene: Scene) -> Scene:
+        if self.training.of_volumes:
+            raise BundleError(
+                f"scene {scene.id!r}: the model {self.training.model!r} takes volumes; give it rows of a "
+                "VolumeZip, or use a model for images"
+            )
         if self.data is not None:
             return as_trained(self.data, scene)
         bands, channels = len(scene.image.band_names), len(self.module.mean)
@@ -267,7 +309,8 @@ class Learner(Predictor):
         """A module without pretrained weights, for weights that are known or a network that has some."""
         self._name_custom()
         statistics = None if self.data is None else scaled_statistics(self.data)
-        return build_module(
+        build = build_volume_module if self.training.of_volumes else build_module
+        return build(
             self.classes, self.training, channels, model=self._model, statistics=statistics
         )
 

@@ -18,12 +18,13 @@ from geoseg.learner.fitting.counting import Counts, count_labels
 from geoseg.learner.fitting.logged import log_mean
 from geoseg.learner.fitting.network import logits_of
 from geoseg.learner.fitting.plainly import class_map_of, class_weights_of, kept_augmentation
-from geoseg.learner.fitting.pooled import IGNORED, PooledModule, taken
+from geoseg.learner.fitting.pooled import IGNORED, PooledModule
 from geoseg.learner.fitting.scaled import per_channel, scaled_to_unit
 from geoseg.learner.fitting.scheduled import ScheduledModule
 from geoseg.learner.fitting.seeds import seed_of
 from geoseg.learner.fitting.trainedon import TrainedOnScenes
 from geoseg.learner.items import valid_of
+from geoseg.learner.volumes.data import VolumeData
 
 
 class SegmentationModule(TrainedOnScenes, ScheduledModule, PooledModule):
@@ -47,7 +48,7 @@ class SegmentationModule(TrainedOnScenes, ScheduledModule, PooledModule):
         model: str | nn.Module = "unet",
         encoder: str | None = None,
         weights: str | None = None,
-        model_options: Mapping[str, int | float | str | bool] | None = None,
+        model_options: Mapping[str, Any] | None = None,
         loss: str = "cross_entropy",
         loss_options: Mapping[str, int | float | str | bool] | None = None,
         class_weights: str | Sequence[float] = "none",
@@ -135,10 +136,15 @@ class SegmentationModule(TrainedOnScenes, ScheduledModule, PooledModule):
 
         Raises:
             ConfigError: Classes or bands of the scenes are not those of the module, or their images are
-                standardized, but not as the module expects.
+                standardized, but not as the module expects; or the data are volumes.
             SceneError: A scene has no labels.
         """
         data = getattr(self.trainer, "datamodule", None)
+        if isinstance(data, VolumeData):
+            raise ConfigError(
+                "a SegmentationModule takes images (height, width), but the data are volumes; use a "
+                "VolumeModule"
+            )
         if not isinstance(data, SegmentationData):
             return
         if stage in ("fit", "validate"):
@@ -212,7 +218,7 @@ class SegmentationModule(TrainedOnScenes, ScheduledModule, PooledModule):
             batch: `image`, `mask` and `valid`, on the module's device.
             seed: The augmentation follows from it.
         """
-        batch = taken(batch)
+        batch = self.plain(batch)
         batch = {**batch, "image": self.normalized(batch["image"], batch["valid"])}
         batch = self.augmentation(batch, torch.Generator().manual_seed(seed))
         logits = logits_of(self.network, batch["image"], classes=len(self.classes))

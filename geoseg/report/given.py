@@ -87,7 +87,7 @@ def sampling(facts: TrainingFacts) -> Sequence[Part]:
     training = facts.training
     windows = RandomWindows(
         facts.train,
-        training.size,
+        training.image_size,
         length=training.length,
         seed=training.seed,
         sampling=training.sampling,
@@ -113,7 +113,7 @@ def sampling(facts: TrainingFacts) -> Sequence[Part]:
 
 
 def _sample(facts: TrainingFacts, shown: Sequence[tuple[Scene, Window]]) -> Figure:
-    batch = batch_of(shown, facts.training.size)
+    batch = batch_of(shown, facts.training.image_size)
     return plot.batch(batch, facts.classes, band_names=shown[0][0].image.band_names)
 
 

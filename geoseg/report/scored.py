@@ -107,7 +107,7 @@ def worst(facts: TrainingFacts) -> Sequence[Part]:
     if not can_draw():
         return []
     predicted = {scene.id: labels for scene, labels in _predicted(facts)[:_MOST_SCENES]}
-    size = facts.training.size
+    size = facts.training.image_size
     found: list[Judged] = []
     for scene in facts.test:
         if scene.id in predicted:
@@ -132,7 +132,7 @@ def number(value: float | None) -> str:
 
 
 def _windows(facts: TrainingFacts, found: Sequence[Judged], predicted: dict[str, Labels]) -> Figure:
-    size = facts.training.size
+    size = facts.training.image_size
     ids = [resized(predicted[one.scene.id].read(one.window), size) for one in found]
     return plot.batch(
         batch_of([(one.scene, one.window) for one in found], size),

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from geoseg.errors import ConfigError
-from geoseg.learner.modelnames import ARCHITECTURES, known_models, model_parts
+from geoseg.learner.modelnames import (
+    ARCHITECTURES,
+    known_models,
+    model_parts,
+    takes_volumes,
+    volume_models,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,5 +54,14 @@ def test_a_name_that_there_is_not_says_why(name, encoder, message):
 
 
 def test_every_architecture_is_listed_once():
-    assert known_models() == ("custom", "unet", *(f"{name}/ENCODER" for name in ARCHITECTURES))
+    of_images = ("custom", "unet", *(f"{name}/ENCODER" for name in ARCHITECTURES))
+    assert known_models() == (*of_images, *volume_models())
     assert sorted(set(ARCHITECTURES)) == list(ARCHITECTURES)
+
+
+@pytest.mark.parametrize("name", volume_models())
+def test_a_network_for_volumes_has_no_encoder(name):
+    assert takes_volumes(name)
+    assert model_parts(name) == (name, None)
+    with pytest.raises(ConfigError, match="takes no encoder; leave out 'resnet34'"):
+        model_parts(name, encoder="resnet34")

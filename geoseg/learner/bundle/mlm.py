@@ -34,6 +34,7 @@ _FLOATS = ("float16", "float32", "float64")
 _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(\+[0-9A-Za-z.-]+)?")
 _ANY = -1
 """A side of any length."""
+_IMAGE, _VOLUME = ["height", "width"], ["depth", "height", "width"]
 
 
 def mlm_item(
@@ -117,7 +118,7 @@ def _bands(data: DataFacts | None) -> list[dict[str, Any]]:
 
 def _input(info: BundleInfo) -> dict[str, Any]:
     """The image; a model of no known data takes any number of bands."""
-    data = info.data
+    data, axes = info.data, _axes(info)
     channels = _ANY if data is None and info.in_channels == 1 else info.in_channels
     return {
         "name": "image",
@@ -125,8 +126,8 @@ def _input(info: BundleInfo) -> dict[str, Any]:
         "value_scaling, and 0 where they are not valid; geoseg does both by itself.",
         "bands": [] if data is None else list(data.band_names),
         "input": {
-            "shape": [_ANY, channels, _ANY, _ANY],
-            "dim_order": ["batch", "channel" if data is None else "bands", "height", "width"],
+            "shape": [_ANY, channels, *[_ANY] * len(axes)],
+            "dim_order": ["batch", "channel" if data is None else "bands", *axes],
             "data_type": "float32",
         },
         "value_scaling": None if data is None else _scaling(data),
@@ -148,15 +149,21 @@ def _scaling(data: DataFacts) -> list[dict[str, Any]]:
     ]
 
 
+def _axes(info: BundleInfo) -> list[str]:
+    return _VOLUME if info.training.of_volumes else _IMAGE
+
+
 def _output(info: BundleInfo) -> dict[str, Any]:
+    axes = _axes(info)
+    active = "sigmoid of each" if info.training.multilabel else "softmax over them"
     return {
         "name": "logits",
         "description": "One channel a class, in the order of classification:classes, at the size of the "
-        "image; softmax over them gives probabilities.",
+        f"image; {active} gives probabilities.",
         "tasks": ["semantic-segmentation"],
         "result": {
-            "shape": [_ANY, len(info.classes), _ANY, _ANY],
-            "dim_order": ["batch", "class", "height", "width"],
+            "shape": [_ANY, len(info.classes), *[_ANY] * len(axes)],
+            "dim_order": ["batch", "class", *axes],
             "data_type": "float32",
         },
         "classification:classes": [

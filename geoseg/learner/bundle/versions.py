@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+from geoseg.learner.modelnames import BUILT_IN, CUSTOM, MONAI, VOLUMES
 from geoseg.spec import FrozenMap
 from geoseg.version import __version__
 
@@ -17,7 +18,11 @@ def versions_for(model: str) -> FrozenMap[str, str]:
 
     A package without metadata (one that only lies in a folder) is left out.
     """
-    wanted = _NEEDED if model in ("unet", "custom") else (*_NEEDED, *_OF_NAMED_NETWORKS)
+    wanted: tuple[str, ...] = _NEEDED
+    if model.startswith(MONAI):
+        wanted = (*_NEEDED, "monai")
+    elif model not in (BUILT_IN, CUSTOM, VOLUMES):
+        wanted = (*_NEEDED, *_OF_NAMED_NETWORKS)
     found = {"geoseg": __version__, "python": platform.python_version()}
     for package in wanted:
         try:

@@ -20,7 +20,7 @@ def deepness_keys(facts: ExportFacts) -> dict[str, str]:
     versions up to now take no model of open size, so that `size` is to be given for it.
     """
     data, classes = facts.info.data, facts.info.classes
-    tile = (facts.size or pair(facts.info.training.size))[0]
+    tile = (facts.size or pair(facts.info.training.image_size))[0]
     found: dict[str, object] = {
         "model_type": "Segmentor",
         "class_names": {str(i): name for i, name in enumerate(classes.names)},

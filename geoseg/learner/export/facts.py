@@ -90,8 +90,14 @@ def facts_of(
 
     Raises:
         BundleError: The learner has no model yet.
-        ConfigError: The dtype or the channels are not known, or are others than those of training.
+        ConfigError: The dtype or the channels are not known, or are others than those of training; or the
+            model takes volumes.
     """
+    if learner.training.of_volumes:
+        raise ConfigError(
+            f"the model {learner.training.model!r} takes volumes, which exported models do not; keep its "
+            "bundle: Learner.save"
+        )
     info, data = learner.info, learner.data
     if data is not None:
         _refuse_other("channels", channels, info.in_channels)

@@ -25,13 +25,14 @@ from geoseg.learner.fitting.selection import Selection
 from geoseg.learner.fitting.silence import silence
 from geoseg.learner.module import SegmentationModule
 from geoseg.learner.training import Training
+from geoseg.learner.volumes.data import VolumeData
 
 METRICS = "metrics.csv"
 
 
 def train_module(
     module: SegmentationModule,
-    data: SegmentationData,
+    data: SegmentationData | VolumeData,
     options: Training,
     *,
     folder: str | None,

@@ -22,6 +22,7 @@ from geoseg.learner.fitting.optimizers import build_optimizer
 from geoseg.learner.fitting.seeds import seed_of
 from geoseg.learner.module import SegmentationModule
 from geoseg.learner.training import Training
+from geoseg.learner.volumes.data import VolumeData
 
 _SMOOTH = 0.9
 """Share of the past in the running mean of the losses."""
@@ -50,7 +51,7 @@ class LrFinding:
 
 def find_lr(
     module: SegmentationModule,
-    data: SegmentationData,
+    data: SegmentationData | VolumeData,
     *,
     least: float = 1e-6,
     most: float = 1.0,
@@ -101,7 +102,7 @@ def find_lr(
 
 
 def _losses(
-    module: SegmentationModule, data: SegmentationData, rates: Any, training: Training
+    module: SegmentationModule, data: SegmentationData | VolumeData, rates: Any, training: Training
 ) -> Iterator[float]:
     """The running mean of the loss after each step."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -137,7 +138,7 @@ def _gradients(
     return total
 
 
-def batches_of(data: SegmentationData) -> Iterator[Any]:
+def batches_of(data: SegmentationData | VolumeData) -> Iterator[Any]:
     """Training batches without end, epoch after epoch."""
     loader = data.train_dataloader()
     epoch = 0

@@ -24,6 +24,7 @@ from geoseg.learner.fitting.prepare import prepare
 from geoseg.learner.module import SegmentationModule
 from geoseg.learner.samples import Samples
 from geoseg.learner.training import Training
+from geoseg.learner.volumes.data import VolumeData
 
 LEAST_IOU = 0.9
 """A mean IoU on the batch itself that counts as learnt."""
@@ -175,7 +176,7 @@ def _guess(module: SegmentationModule, batch: Any) -> float:
     return min(float(loss) for loss in found)
 
 
-def _richest(module: SegmentationModule, data: SegmentationData) -> Any:
+def _richest(module: SegmentationModule, data: SegmentationData | VolumeData) -> Any:
     """Of the first batches the one with most classes."""
     batches = list(islice(batches_of(data), _BATCHES))
     best = max(batches, key=lambda batch: len(_occurring(module.cpu(), batch)))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch import distributed as dist
 
@@ -15,6 +17,7 @@ from geoseg.learner.fitting.logged import log_known, log_mean
 from geoseg.learner.fitting.optimizers import MONITORED
 from geoseg.learner.items import ids_of, looked_up, refuse_ids, valid_of
 from geoseg.learner.losses.base import PixelLoss
+from geoseg.learner.losses.multilabel import MultilabelLoss
 
 IGNORED = 255
 """Channel of pixels that are not labelled."""
@@ -27,7 +30,7 @@ class PooledModule(pl.LightningModule):
 
     classes: ClassMap
     """What is told apart, in the order of the logits' channels."""
-    loss: PixelLoss
+    loss: PixelLoss | MultilabelLoss
     """Of logits, target and `valid`."""
     channel_of: Tensor
     """(256,) the channel of each class id; 255 of `ignore_id`, -1 of all others."""
@@ -62,6 +65,10 @@ class PooledModule(pl.LightningModule):
         target = self.target(batch["mask"])
         return valid_of(batch["valid"]) & (target != IGNORED), target
 
+    def plain(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """A batch with a mask and `valid` that augmentations and losses take."""
+        return taken(batch)
+
     def confusion_of(self, logits: Tensor, batch: dict[str, Any]) -> Tensor:
         """(class, class) pixels of a batch; rows are the truth."""
         kept, target = self.kept(batch)
@@ -74,21 +81,25 @@ class PooledModule(pl.LightningModule):
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:  # noqa: ARG002
         """Add a batch to the confusion matrix, and log its loss."""
-        batch = taken(batch)
+        batch = self.plain(batch)
         logits = self(batch["image"], batch["valid"])
         loss = self.loss(logits, self.target(batch["mask"]), batch["valid"])
         log_mean(self, "valid_loss", loss, count=len(logits))
         self.confusion += self.confusion_of(logits, batch)
+
+    def pooled(self) -> NDArray[np.int64]:
+        """The confusion matrix of all ranks together."""
+        confusion = self.confusion.clone()
+        if self.trainer.world_size > 1:
+            dist.all_reduce(confusion)
+        return confusion.cpu().numpy()
 
     def on_validation_epoch_end(self) -> None:
         """Log the IoU of each class, and their mean, of all pixels of all batches and ranks together.
 
         A class that occurs neither in the labels nor in the prediction has none: NaN.
         """
-        confusion = self.confusion.clone()
-        if self.trainer.world_size > 1:
-            dist.all_reduce(confusion)
-        of_classes = metrics.iou(confusion.cpu().numpy())
+        of_classes = metrics.iou(self.pooled())
         log_known(self, MONITORED, metrics.mean(of_classes))
         for name, iou in zip(self.classes.names, of_classes, strict=True):
             log_known(self, f"valid_iou_{name}", iou)

@@ -14,7 +14,6 @@ from geoseg.learner.fitting.resume import read_checkpoint
 from geoseg.learner.modelnames import CUSTOM
 from geoseg.learner.module import SegmentationModule
 from geoseg.learner.training import Training
-from geoseg.window import pair
 
 
 def check_options(
@@ -84,7 +83,7 @@ def check_module(module: SegmentationModule, options: Training) -> None:
     if options.freeze_epochs:
         encoder_of(module)
     channels = len(module.mean)
-    shape = (1, channels, *pair(options.size))
+    shape = (1, channels, *options.window)
     image = torch.zeros(shape, device=module.mean.device)
     modes = {part: part.training for part in module.modules()}
     try:
@@ -96,8 +95,8 @@ def check_module(module: SegmentationModule, options: Training) -> None:
         text = " ".join(str(error).split())
         raise ConfigError(
             f"the network {type(module.network).__name__} fails on an image {shape}, (batch, channel, "
-            f"height, width), of {channels} bands: {text[:200]}; see that it takes as many bands as "
-            "the scenes have, and windows of this size"
+            f"{'depth, ' if options.of_volumes else ''}height, width), of {channels} bands: {text[:200]}; see "
+            "that it takes as many bands as the data have, and windows of this size"
         ) from error
     finally:
         for part, training in modes.items():

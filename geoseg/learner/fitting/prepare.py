@@ -30,6 +30,7 @@ from geoseg.learner.module import SegmentationModule
 from geoseg.learner.samples import Samples
 from geoseg.learner.standardized import common_standardize
 from geoseg.learner.training import Training
+from geoseg.learner.volumes.data import VolumeData
 from geoseg.sampling.boxes import least_size
 from geoseg.window import pair
 
@@ -43,7 +44,7 @@ class Prepared:
 
     module: SegmentationModule
     """With random weights, or those of a network of one's own."""
-    data: SegmentationData
+    data: SegmentationData | VolumeData
     """What it is trained on."""
     facts: DataFacts
     """What it must know of the data later."""
@@ -125,7 +126,7 @@ def warn_of_size(training: Training, train: Dataset[dict[str, Any]]) -> None:
     """
     if "size" not in training.model_fields_set or not len(train):  # type: ignore[arg-type]
         return
-    found, asked = item_of(train, 0).valid.shape, pair(training.size)
+    found, asked = item_of(train, 0).valid.shape, pair(training.image_size)
     if found != asked:
         warnings.warn(
             f"the training asks for windows of {asked[0]} x {asked[1]} px, but the items of the data set are "
@@ -140,7 +141,7 @@ def data_of(training: Training, train: Samples, valid: Samples | None) -> Segmen
     return SegmentationData(
         train,
         valid,
-        size=training.size,
+        size=training.image_size,
         length=training.length,
         batch_size=training.batch_size,
         seed=training.seed,
@@ -203,7 +204,9 @@ def _count(classes: ClassMap, training: Training, train: Samples) -> Counted:
         train,
         classes,
         exact=weighed or rules.looks_at_pixels,
-        size=least_size(pair(training.size), rules.size_range) if rules.looks_at_pixels else None,
+        size=least_size(pair(training.image_size), rules.size_range)
+        if rules.looks_at_pixels
+        else None,
         cache=rules.cache,
     )
 

@@ -15,7 +15,7 @@ from geoseg.learner.module import SegmentationModule
 from geoseg.learner.training import Training
 
 _NEEDED = ("state_dict", "optimizer_states", "lr_schedulers", "hyper_parameters", "epoch")
-_NETWORK = ("in_channels", "model", "encoder", "model_options")
+_NETWORK = ("in_channels", "model", "encoder", "model_options", "planes", "overlap")
 _KEPT = ("optimizer", "schedule", "lr", "weight_decay")
 """What the checkpoint brings back in place of what the training says."""
 _NAMED = "name the last.ckpt of a fit"

@@ -14,20 +14,26 @@ logits; with a single class that is always 1, and every loss 0: background is a 
 from geoseg.classweights import ClassWeights, class_weights
 from geoseg.learner.losses.base import Loss, PixelLoss
 from geoseg.learner.losses.lovasz import Lovasz
+from geoseg.learner.losses.multilabel import BCE, MultilabelDice, MultilabelLoss
 from geoseg.learner.losses.overlap import Dice, Tversky
 from geoseg.learner.losses.pixelwise import CrossEntropy, Focal
-from geoseg.learner.losses.sums import Sum, build
+from geoseg.learner.losses.sums import MultilabelSum, Sum, build, build_multilabel
 
 __all__ = [
+    "BCE",
     "ClassWeights",
     "CrossEntropy",
     "Dice",
     "Focal",
     "Loss",
     "Lovasz",
+    "MultilabelDice",
+    "MultilabelLoss",
+    "MultilabelSum",
     "PixelLoss",
     "Sum",
     "Tversky",
     "build",
+    "build_multilabel",
     "class_weights",
 ]

@@ -12,6 +12,7 @@ from torch import Tensor
 from geoseg.errors import ConfigError
 from geoseg.learner.losses.base import PixelLoss
 from geoseg.learner.losses.lovasz import Lovasz
+from geoseg.learner.losses.multilabel import BCE, MultilabelDice, MultilabelLoss
 from geoseg.learner.losses.overlap import Dice, Tversky
 from geoseg.learner.losses.pixelwise import CrossEntropy, Focal
 from geoseg.learner.lossnames import check_options, check_weighted, terms
@@ -24,6 +25,8 @@ KINDS: dict[str, type[PixelLoss]] = {
     "tversky": Tversky,
 }
 """Losses by name."""
+MULTILABEL_KINDS: dict[str, type[MultilabelLoss]] = {"bce": BCE, "dice": MultilabelDice}
+"""Losses of classes that may overlap by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,3 +80,33 @@ def _one(name: str, given: dict[str, Any]) -> PixelLoss:
     """A loss with those of the options that it knows."""
     own = {field.name for field in fields(KINDS[name])}
     return KINDS[name](**{option: value for option, value in given.items() if option in own})
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultilabelSum(MultilabelLoss):
+    """The sum of several losses of classes that may overlap, each times its factor."""
+
+    terms: tuple[tuple[float, MultilabelLoss], ...]
+    """(factor, loss), at least one."""
+
+    def of(self, scores: Tensor, truth: Tensor) -> Tensor:
+        """The loss of (class, voxel) logits."""
+        return torch.stack([factor * loss.of(scores, truth) for factor, loss in self.terms]).sum()
+
+
+def build_multilabel(name: str, **options: Any) -> MultilabelLoss:
+    """A loss of classes that may overlap, by its name.
+
+    Args:
+        name: "bce", "dice", or both as in "bce+0.5*dice".
+        **options: `smooth` (1.0, in voxels) for "dice".
+
+    Raises:
+        ConfigError: The name or an option is unknown, or is not a number that it can be.
+    """
+    check_options(name, options, multilabel=True)
+    built = tuple(
+        (factor, MULTILABEL_KINDS[kind](**(options if kind == "dice" else {})))
+        for factor, kind in terms(name, multilabel=True)
+    )
+    return built[0][1] if len(built) == 1 and built[0][0] == 1 else MultilabelSum(terms=built)

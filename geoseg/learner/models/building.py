@@ -12,13 +12,15 @@ from torch import Tensor, nn
 
 from geoseg.errors import ConfigError
 from geoseg.learner.choices import refuse_unknown
-from geoseg.learner.modelnames import BUILT_IN, CUSTOM, model_parts
+from geoseg.learner.modelnames import BUILT_IN, CUSTOM, MONAI, model_parts, takes_volumes
 from geoseg.learner.models.anysize import AnySize
 from geoseg.learner.models.files import read_weights
 from geoseg.learner.models.fitting import load_into
 from geoseg.learner.models.hub import hub_at_hand
+from geoseg.learner.models.monai import monai_network
 from geoseg.learner.models.networks import Recipe, any_size
 from geoseg.learner.models.unet import UNet
+from geoseg.learner.models.unet3d import UNet3D
 
 
 def build(
@@ -34,7 +36,8 @@ def build(
 
     Args:
         name: "unet", the built-in `UNet`; or an architecture of segmentation-models-pytorch with one of
-            its encoders, such as "unet/resnet34" or "deeplabv3plus/tu-convnext_tiny" (extra `models`).
+            its encoders, such as "unet/resnet34" or "deeplabv3plus/tu-convnext_tiny" (extra `models`). For
+            volumes "unet3d", the built-in `UNet3D`, or one of MONAI, such as "monai:UNet" (extra `volumes`).
         in_channels: Bands of the image, any number.
         classes: Channels of the logits.
         encoder: The encoder, where `name` has none.
@@ -45,11 +48,12 @@ def build(
             trained on ImageNet expect standardised bands, which the module that trains gives them from
             the statistics of the training scenes.
         **options: Keyword arguments of the network: for the built-in one `width` and `depth`, for others
-            those of the library, such as `encoder_depth` or `decoder_channels`.
+            those of the library, such as `encoder_depth` or `decoder_channels`. For volumes `planes` too,
+            the depth of a training window, from which strides along depth follow.
 
     Returns:
         A module (batch, channel, height, width) -> logits (batch, class, height, width), for any height
-        and width. After equal seeds of torch its weights are equal.
+        and width; of volumes with depth before height. After equal seeds of torch its weights are equal.
 
     Raises:
         ConfigError: The name, the encoder or an option is unknown, they do not go together, a number is
@@ -57,6 +61,8 @@ def build(
         BundleError: The file of weights cannot be read, or is of another network.
     """
     architecture, encoder = model_parts(name, encoder=encoder)
+    if takes_volumes(architecture):
+        return _for_volumes(name, in_channels, classes, weights=weights, options=options)
     if architecture == CUSTOM:
         raise ConfigError('the model "custom" is a module given in Python; give it as `model`')
     if architecture == BUILT_IN and encoder is None:
@@ -86,12 +92,32 @@ def encoder_of(network: nn.Module) -> nn.Module | None:
     """
     if isinstance(network, AnySize):
         network = network.network
-    if isinstance(network, UNet):
+    if isinstance(network, UNet | UNet3D):
         return nn.ModuleList([network.stem, *network.down])
     for name in ("encoder", "backbone"):
         if isinstance(part := getattr(network, name, None), nn.Module):
             return part
     return None
+
+
+def _for_volumes(
+    name: str, in_channels: int, classes: int, *, weights: str | None, options: dict[str, Any]
+) -> nn.Module:
+    if weights is not None:
+        raise ConfigError(
+            f"weights is {weights!r}, but networks for volumes begin with random numbers; leave it out, or "
+            "give a module of your own with its weights as `model`"
+        )
+    _check_counts(in_channels, classes)
+    if name.startswith(MONAI):
+        given = dict(options)
+        planes = given.pop("planes", None)
+        return monai_network(
+            name.removeprefix(MONAI), in_channels, classes, planes=planes, options=given
+        )
+    known = set(inspect.signature(UNet3D).parameters) - {"in_channels", "classes"}
+    refuse_unknown(f"model {name!r}", options, known)
+    return UNet3D(in_channels, classes, **options)
 
 
 def _built_in(

@@ -9,11 +9,12 @@ from geoseg.errors import ConfigError
 from geoseg.learner.prediction.checked import Model
 from geoseg.learner.training import Precision
 
-_HALF: dict[str, torch.dtype | None] = {
+HALF: dict[str, torch.dtype | None] = {
     "32": None,
     "16-mixed": torch.float16,
     "bf16-mixed": torch.bfloat16,
 }
+"""Precision to the number format in which it computes where that is enough; None: 32 bits."""
 
 
 def chosen_device(name: str | None) -> torch.device:
@@ -46,9 +47,9 @@ def probabilities(module: nn.Module, device: torch.device, precision: Precision)
     Raises:
         ConfigError: There is no such precision.
     """
-    if precision not in _HALF:
-        raise ConfigError(f"precision is {precision!r}, expected one of: {', '.join(_HALF)}")
-    half = _HALF[precision]
+    if precision not in HALF:
+        raise ConfigError(f"precision is {precision!r}, expected one of: {', '.join(HALF)}")
+    half = HALF[precision]
 
     def model(image: Tensor, valid: Tensor) -> Tensor:
         with torch.autocast(device.type, dtype=half, enabled=half is not None):

@@ -67,7 +67,7 @@ class Predictor(ABC):
     @property
     def _size(self) -> Size:
         """Pixels of a window where nobody says."""
-        return self.training.size
+        return self.training.image_size
 
     def evaluate(
         self,

@@ -1,0 +1,1 @@
+"""Learning on volumes: windows, the module, its training, and what it predicts."""
