@@ -15,6 +15,7 @@ from geoseg.cli.facts import show_facts
 from geoseg.cli.options import AsJson, Debug
 from geoseg.cli.storefacts import store_facts
 from geoseg.cli.told import told_briefly
+from geoseg.cli.volumes.opening import Opening, facts_of, tables_in
 from geoseg.errors import ConfigError
 from geoseg.urimask import masked_values
 
@@ -34,8 +35,8 @@ def info(
         list[str],
         typer.Argument(
             metavar="PATH...",
-            help="A bundle, a raster, map tiles, a source or an experiment (YAML), or a store of patches, of "
-            "which several shards are told together.",
+            help="A bundle, a raster, map tiles, a zip of volumes, a source or an experiment (YAML), or a "
+            "store of patches, of which several shards are told together.",
         ),
     ],
     as_json: AsJson = False,
@@ -48,7 +49,8 @@ def info(
     which of them are alpha (left out unless asked for by number), dtype, nodata, blocks, overviews, and
     classes and how it was made if geoseg wrote it. Map tiles (.mbtiles): the same and what a look at every tile found (of more
     than 20,000, at some). A store of patches: how many, their bands with shapes and dtypes, size, place, parts
-    and labels. A source in YAML: bands, dtype and grid. An experiment: its scenes and options.
+    and labels. A zip of volumes: axes, classes and sizes.
+    A source in YAML: bands, dtype and grid. An experiment: its scenes and options.
     """
     with told_briefly(debug=debug, name=paths[0]):
         if len(paths) > 1 or _is_store(paths[0]):
@@ -82,7 +84,7 @@ def _describe(path: str) -> dict[str, Any]:
     if path.lower().endswith((".onnx", ".pt2")):
         return _exported(path)
     if _is_zip(path) or (path.lower().endswith(".zip") and Path(path).is_file()):
-        return _bundle(path)
+        return facts_of(Opening().open(path)) if tables_in(path) else _bundle(path)
     if path.lower().endswith(".mbtiles"):
         return _tiles(path)
     return _raster(path)

@@ -19,6 +19,7 @@ from geoseg.cli.schema import schema
 from geoseg.cli.train import train
 from geoseg.cli.vectorize import vectorize
 from geoseg.cli.verify import verify
+from geoseg.cli.volumes import volumes
 from geoseg.version import __version__
 
 app = typer.Typer(
@@ -63,6 +64,7 @@ app.command(epilog="Example: geoseg export bundle.zip model.onnx --size 512")(ex
 app.add_typer(prepare, name="prepare")
 app.add_typer(convert, name="convert")
 app.command(epilog="Example: geoseg verify store BigEarthNet-S1 BigEarthNet-S2")(verify)
+app.add_typer(volumes, name="volumes")
 app.command(epilog="Example: geoseg schema --out experiment.schema.json")(schema)
 app.command(epilog="Example: geoseg info map.tif --json")(info)
 

@@ -6,6 +6,7 @@ from geoseg.plot.preview import preview_png
 from geoseg.plot.samplingmap import sampling
 from geoseg.plot.scores import evaluation, histogram
 from geoseg.plot.splitmap import split_map
+from geoseg.plot.volumes import montage, volume
 
 __all__ = [
     "batch",
@@ -13,9 +14,11 @@ __all__ = [
     "evaluation",
     "histogram",
     "history",
+    "montage",
     "polygons",
     "preview_png",
     "sampling",
     "scene",
     "split_map",
+    "volume",
 ]

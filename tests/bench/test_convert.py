@@ -125,7 +125,7 @@ def test_conversion_by_one_process(benchmark, data):
     assert _values(stores[0]) == _values(stores[1])
     times = race(
         {"loop": lambda: fresh(_reference), "geoseg": lambda: fresh(_ours, workers=0)},
-        rounds=1 if number == COUNT else 3,
+        rounds=3,
     )
     benchmark.pedantic(lambda: fresh(_ours, workers=0), rounds=1)
     benchmark.extra_info["ratio"] = times["loop"] / times["geoseg"]
