@@ -19,6 +19,7 @@ from geoseg.cli.volumes.opening import (
     Validation,
     Zip,
 )
+from geoseg.cli.volumes.progress import told_as_it_goes
 
 if TYPE_CHECKING:
     from geoseg.volumes import VolumeZip
@@ -44,7 +45,9 @@ def check(
     with told_briefly(debug=debug, name=path):
         opening = Opening(train, validation, test, folder, image_axes, rle_order)
         found = opening.open(path)
-        report, axes = found.validate(axes=False), found.diagnose_axes()
+        with told_as_it_goes("volumes checked") as progress:
+            report = found.validate(axes=False, progress=progress)
+        axes = found.diagnose_axes()
         doubt = doubt_of(found, axes)
         if as_json:
             show_facts(report.to_dict() | {"axes": axes.to_dict() | {"doubt": doubt}}, as_json=True)

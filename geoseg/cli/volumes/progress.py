@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -13,3 +14,17 @@ def counted(items: Iterable[T], *, total: int, told: str) -> Iterator[T]:
     from tqdm import tqdm
 
     yield from tqdm(items, total=total, desc=told, unit="volume", disable=None, leave=False)
+
+
+@contextmanager
+def told_as_it_goes(told: str) -> Iterator[Callable[[int, int], None]]:
+    """What a function calls with (how many are done, how many there are), shown as such a bar."""
+    from tqdm import tqdm
+
+    with tqdm(desc=told, unit="volume", disable=None, leave=False) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
