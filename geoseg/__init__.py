@@ -68,6 +68,9 @@ if TYPE_CHECKING:
         SegmentationData,
         SegmentationModule,
         Training,
+        VolumeData,
+        VolumeModule,
+        predict_volume,
     )
     from geoseg.learner.exported import ExportedModel, open_model
     from geoseg.sampling import ClassHistogram, Sampling, WindowIndex, class_counts
@@ -163,6 +166,9 @@ _HOMES = {
         "SegmentationData",
         "SegmentationModule",
         "Training",
+        "VolumeData",
+        "VolumeModule",
+        "predict_volume",
     ),
     "geoseg.learner.exported": ("ExportedModel", "open_model"),
     "geoseg.sampling": ("ClassHistogram", "Sampling", "WindowIndex", "class_counts"),
@@ -291,7 +297,9 @@ __all__ = [
     "VectorLabels",
     "VectorSource",
     "VectorTransform",
+    "VolumeData",
     "VolumeDataset",
+    "VolumeModule",
     "VolumeZip",
     "VolumeZipWriter",
     "WarpedSource",
@@ -306,6 +314,7 @@ __all__ = [
     "materialize",
     "merge",
     "open_model",
+    "predict_volume",
     "scenes_to_zip",
     "sliding",
     "starts",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from geoseg.learner.data import SegmentationData
     from geoseg.learner.learner import Learner
     from geoseg.learner.module import SegmentationModule
+    from geoseg.learner.prediction.volumes import predict_volume
     from geoseg.learner.training import Prediction, Training
     from geoseg.learner.volumes.data import VolumeData
     from geoseg.learner.volumes.module import VolumeModule
@@ -24,6 +25,7 @@ _HOME_OF = {
     "Training": "geoseg.learner.training",
     "VolumeData": "geoseg.learner.volumes.data",
     "VolumeModule": "geoseg.learner.volumes.module",
+    "predict_volume": "geoseg.learner.prediction.volumes",
 }
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "Training",
     "VolumeData",
     "VolumeModule",
+    "predict_volume",
 ]
 
 
