@@ -95,6 +95,7 @@ def scene_of(geometries, values, **options):
     return burn(edges, **SCENE, fill=FILL)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(layers())
 def test_the_whole_scene_equals_gdal(drawn):

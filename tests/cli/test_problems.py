@@ -97,11 +97,21 @@ def told(change):
         ),
         ("training.size=0", "training.size: got 0, expected at least 1"),
         ("training.size=large", "training.size: got 'large', expected a whole number or a list"),
-        ("training.size=[1,2,3]", "training.size: got [1, 2, 3], expected a list of at most 2"),
+        (
+            "training.size=[1,2,3]",
+            (
+                "training: size is (1, 2, 3), but the model 'unet' takes images: (height, width), or one "
+                'number; for volumes use model "unet3d"'
+            ),
+        ),
+        (
+            "training.size=[1,2,3,4]",
+            "training.size: got [1, 2, 3, 4], expected a list of at most 2 or a list of at most 3",
+        ),
         ("training.lr=-1", "training.lr: got -1, expected more than 0"),
         (
-            "training.model_options={width: [4]}",
-            "training.model_options.width: got [4], expected a number, text or true or false",
+            "training.model_options={width: {a: 1}}",
+            "training.model_options.width: got {'a': 1}, expected a number, text, true or false or a list",
         ),
         (
             "training.sampling.class_balance=balance",

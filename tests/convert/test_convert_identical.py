@@ -36,6 +36,7 @@ def written_plainly(folder, groups, *, puts=512):
     return bytes(data)
 
 
+@pytest.mark.slow
 def test_a_file_is_that_of_lmdb_and_safetensors_with_the_same_transactions(tmp_path):
     sources = {
         "s1": radar(tmp_path / "s1", range(520), height=40, width=9),

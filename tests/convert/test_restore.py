@@ -211,6 +211,7 @@ def odd(key):
     )
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(min_size=1, max_size=300), unique=True, max_size=5))
 def test_each_key_has_a_name_of_its_own_or_the_run_is_refused(keys):
     try:

@@ -22,6 +22,7 @@ def test_a_folder_that_cannot_be_made_is_told_before_the_work(folder):
         run(read(folder, ("output: out", "output: exp.yaml/out")))
 
 
+@pytest.mark.slow
 def test_a_run_leaves_model_maps_scores_and_numbers(folder):
     experiment = read(folder)
     results = run(experiment)

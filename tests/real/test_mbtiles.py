@@ -37,6 +37,7 @@ def test_the_look_over_finds_three_zooms_and_no_bad_tile(source):
     source.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zoom", [19, 20, pytest.param(21, marks=pytest.mark.slow)])
 def test_every_pixel_equals_gdals(source, zoom):
     ours = MBTilesSource(uri=source.uri, zoom=zoom)

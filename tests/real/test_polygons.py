@@ -15,6 +15,7 @@ from geoseg.labels.sources import VectorLabels
 from geoseg.labels.vector import VectorLabelStore
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["north_carolina/landcover_1996.tif", "zion/nlcd2011_train.tif"])
 @pytest.mark.parametrize("suffix", [".gpkg", ".fgb", ".parquet", ".geojson"])
 def test_land_cover_has_the_regions_of_one_pass_and_comes_back(data_folder, tmp_path, name, suffix):

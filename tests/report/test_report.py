@@ -168,6 +168,7 @@ def test_of_a_large_scene_the_middle_is_shown(monkeypatch):
     assert told == ", the middle 50 x 50 px of 97 x 131"
 
 
+@pytest.mark.slow
 def test_the_report_appears_whole_or_not_at_all(tmp_path, monkeypatch):
     small = facts(train=(), predictions={}, test=())
     write_report(str(tmp_path / "run" / "report.html"), small)

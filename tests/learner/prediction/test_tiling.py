@@ -31,6 +31,7 @@ def wide(write_raster):
     return Scene.of(write_raster("wide.tif", data[:, :650], nodata=0, tiled=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blend", ["hann", "center", "mean"])
 @pytest.mark.parametrize("scores", [True, False])
 def test_a_scene_in_pieces_is_equal_to_the_byte(wide, tmp_path, blend, scores):

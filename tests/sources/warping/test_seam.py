@@ -107,6 +107,7 @@ def test_nearest_across_the_antimeridian_is_pyproj_and_floor(where, target):
     assert chip.valid[np.abs(lon) > 179.9].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["bilinear", "cubic", "average", "auto"])
 @pytest.mark.parametrize(
     "target", [TARGETS["zone 60"], TARGETS["pacific"]], ids=["utm", "mercator"]
