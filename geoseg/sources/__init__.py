@@ -19,7 +19,7 @@ from geoseg.sources.prewarp import materialize
 from geoseg.sources.stac import STACSource
 from geoseg.sources.stack import StackSource
 from geoseg.sources.statistics import Statistics
-from geoseg.sources.store import StoreReader, StoreWriter
+from geoseg.sources.store import ShardedStore, StoreReader, StoreWriter
 from geoseg.sources.tiles.report import TileReport
 from geoseg.sources.timestack import TimeChip, TimeStackSource
 from geoseg.sources.transformed import Transform, TransformedSource
@@ -53,6 +53,7 @@ __all__ = [
     "RasterSource",
     "Reclass",
     "STACSource",
+    "ShardedStore",
     "Shift",
     "StackSource",
     "Standardize",

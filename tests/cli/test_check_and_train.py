@@ -54,6 +54,7 @@ def test_check_prints_what_it_found_and_writes_nothing(geoseg, experiment, tmp_p
     assert [p.name for p in tmp_path.iterdir()] == ["exp.yaml"]
 
 
+@pytest.mark.slow
 def test_check_can_see_whether_the_model_learns_one_batch(geoseg, experiment, tmp_path):
     text = TEXT.replace("epochs: 2", "lr: 0.05, epochs: 2")
     found = geoseg("check", experiment(text), "--overfit")

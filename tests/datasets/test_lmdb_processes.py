@@ -40,7 +40,7 @@ def test_workers_of_any_start_give_the_batches_of_this_process(data):
     alone = digest(DataLoader(data, 5, collate_fn=collate))  # the store is open here from now on
     one_by_one = [data[number] for number in range(len(data))]
     assert digest(collate(one_by_one[i : i + 5]) for i in range(0, 24, 5)) == alone
-    for workers, start in ((4, "fork"), (4, "spawn")):
+    for workers, start in ((2, "fork"), (4, "fork"), (2, "spawn"), (4, "spawn")):
         loader = DataLoader(
             data, 5, collate_fn=collate, num_workers=workers, multiprocessing_context=start
         )

@@ -87,6 +87,7 @@ def low_strips(monkeypatch):
     monkeypatch.setattr(writing, "_STRIP_PIXELS", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GRIDS)
 def test_rasterising_the_polygons_gives_the_map_again_on_every_pixel(tmp_path, low_strips, name):
     grid, ids = GRIDS[name], random_ids()
@@ -322,6 +323,7 @@ def test_a_map_without_regions_is_a_file_without_features(tmp_path, suffix):
     np.testing.assert_array_equal(store.read().to_array(), ids)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GRIDS)
 def test_geojson_is_read_back_on_every_pixel_too(tmp_path, low_strips, name):
     grid, ids = GRIDS[name], random_ids()
@@ -355,6 +357,7 @@ FAR = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAR)
 @pytest.mark.parametrize("cell", [5, 400])
 def test_geojson_past_the_antimeridian_is_cut_there_and_read_back_on_every_pixel(

@@ -37,6 +37,7 @@ def check_sizes(network, *, bands, sizes=SIZES):
         assert logits.isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", sorted(set(ARCHITECTURES) - {"dpt"}))
 def test_every_architecture_gives_logits_at_the_size_of_any_image(architecture):
     check_sizes(models.build(architecture, 5, 4, encoder=SMALL), bands=5)

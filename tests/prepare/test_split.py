@@ -117,6 +117,7 @@ def test_with_overlapping_windows_no_pixel_of_one_part_is_in_another(mask, tmp_p
         assert not (seen[one] & seen[other]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_the_same_seed_gives_the_same_file_and_another_seed_another(mask, tmp_path, suffix):
     index = WindowIndex.build([mask], patch_size=SIZE)

@@ -51,6 +51,7 @@ def stop_after(monkeypatch, count, written):
     monkeypatch.setattr(PairWriter, "write", write)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["geotiff", "png", "npy", "lmdb"])
 def test_the_same_inputs_and_seed_give_the_same_bytes(sources, tmp_path, output):
     for name in ("a", "b"):
@@ -85,6 +86,7 @@ def test_a_run_that_was_stopped_is_taken_up_with_the_same_bytes(
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["settings", "source", "resume=False"])
 def test_what_was_done_otherwise_is_not_taken_up(sources, tmp_path, monkeypatch, change):
     with monkeypatch.context() as patch:

@@ -65,6 +65,7 @@ def opened(path):
         return rasterio.open(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_every_sample_is_verified(converted, name):
     store, sources = converted(name)
@@ -108,6 +109,7 @@ def test_one_bit_that_is_wrong_is_found(converted):
     assert fault.file.endswith(f"{key}_B8A.tif")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_restored_files_are_the_originals(converted, tmp_path, name):
     store, sources = converted(name)

@@ -270,6 +270,7 @@ def test_a_noun_that_names_itself_is_told_once():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(nouns()))
 def test_every_noun_has_a_schema_that_is_the_same_again(name):
     assert issubclass(nouns()[name], Spec)

@@ -505,6 +505,7 @@ def test_random_windows_of_a_sparse_pyramid_hold_pixels(tmp_path):
         assert one_by_one == [(scene, Window(*box)) for scene, *box in drawn.tolist()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zooms_to_go", [0, 3])
 def test_a_warped_pyramid_is_surely_empty_where_no_pixel_comes_of_it_and_hardly_less(
     tmp_path, zooms_to_go

@@ -405,6 +405,7 @@ def test_a_grid_and_features_must_both_have_a_crs():
         polygons_on(bare, FrameSource(frame=town()))
 
 
+@pytest.mark.slow
 def test_frames_with_other_places_are_told_apart_by_their_hashes(monkeypatch):
     calls = []
     compare = FrameSource.__eq__

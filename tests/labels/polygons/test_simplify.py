@@ -65,6 +65,7 @@ def test_nothing_is_simplified_to_nothing():
     assert len(simplified(np.zeros(0, object), GRID, metres=3)) == 0
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000))
 def test_vertices_are_added_and_taken_away_again(seed):
     polygons = polygons_of(noise(seed, 2))

@@ -46,6 +46,7 @@ def whole(tmp_path_factory):
     return image, folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begun", [{"scores": True}, {}, {"scores": True, "resume": True}])
 @pytest.mark.parametrize("calls", [0, 3, 6, 9])
 def test_a_run_that_is_stopped_goes_on_and_ends_with_the_same_bytes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,6 +60,7 @@ def of_whole_arrays(data, valid, size, stride, blend):
     return np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),

@@ -87,6 +87,7 @@ def places(target, source):
     return np.where(cols < 0, cols + turn, cols), rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 @pytest.mark.parametrize("where", SOURCES.values(), ids=SOURCES)
 def test_nearest_across_the_antimeridian_is_pyproj_and_floor(where, target):
@@ -123,6 +124,7 @@ def test_there_is_no_seam_at_the_antimeridian(where, target, kernel):
     assert error[seam].mean() < 1.5 * error[chip.valid].mean() + 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["nearest", "bilinear", "cubic", "average"])
 @pytest.mark.parametrize("target", POLES.values(), ids=POLES)
 @pytest.mark.parametrize("where", [WORLD, EASTERN], ids=["world", "0..360"])
@@ -133,6 +135,7 @@ def test_a_pole_is_covered_all_round(where, target, kernel):
     assert np.abs(chip.data[0] - waves(lon, lat)).max() < 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [WORLD, EASTERN], ids=["world", "0..360"])
 @pytest.mark.parametrize("where", POLES.values(), ids=POLES)
 def test_a_polar_raster_onto_degrees(where, target):
