@@ -9,11 +9,21 @@ from collections.abc import Callable
 from typing import Any
 
 
-def race(contenders: dict[str, Callable[[], Any]], rounds: int = 3) -> dict[str, float]:
-    """Median CPU seconds of each contender; every round runs all of them, one after the other."""
+def race(
+    contenders: dict[str, Callable[[], Any]],
+    rounds: int = 3,
+    *,
+    between: Callable[[], Any] | None = None,
+) -> dict[str, float]:
+    """Median CPU seconds of each contender; every round runs all of them, one after the other.
+
+    Before each run `between` is called, which is not timed.
+    """
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, run in contenders.items():
+            if between is not None:
+                between()
             begin = cpu_seconds()
             run()
             times[name].append(cpu_seconds() - begin)
