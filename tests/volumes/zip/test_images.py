@@ -179,6 +179,23 @@ def test_a_big_endian_nifti_and_one_that_is_gzipped_under_another_name(tmp_path)
     check(row_of(tmp_path, "w.nii", gzip.compress(data), image_axes="DHW"), ramp()[np.newaxis])
 
 
+@pytest.mark.parametrize("endianness", "<>")
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_nifti_2_is_read_as_nibabel_reads_it(tmp_path, endianness, pack):
+    header = nibabel.Nifti2Header(endianness=endianness)
+    header.set_data_dtype(np.int16)
+    image = nibabel.Nifti2Image(ramp((4, 6, 9, 2), np.int16), None, header)
+    image.header.set_slope_inter(0.25, 7)
+    data = bytearray(image.to_bytes())
+    assert data[:4] == np.array(540, f"{endianness}i4").tobytes()
+    data[176:192] = np.array([0.25, 7], f"{endianness}f8").tobytes()
+    expected = nibabel.Nifti2Image.from_bytes(bytes(data)).get_fdata()
+    assert expected[0, 0, 1, 1] == 7.75
+
+    row = row_of(tmp_path, "v.nii", pack(bytes(data)), image_axes="DHW")
+    check(row, np.moveaxis(expected, -1, 0), np.float32)
+
+
 def test_scaled_values_of_nifti_are_those_of_nibabel(tmp_path):
     image = nifti(ramp(dtype=np.int16))
     image.header.set_slope_inter(0.5, -3)
@@ -213,7 +230,7 @@ def test_the_sample_of_nibabel_is_read_alike(tmp_path):
     ("place", "value", "problem"),
     [
         (0, b"\0\0\0\0", "is no NIfTI file"),
-        (0, np.array(540, "<i4").tobytes(), "is a NIfTI-2 file"),
+        (0, np.array(540, "<i4").tobytes(), "no NIfTI-2 file that holds its own image"),
         (344, b"ni1\0", "no NIfTI-1 file that holds its own image"),
         (70, np.array(1792, "<i2").tobytes(), "holds values of NIfTI's type 1792"),
         (108, np.array(0, "<f4").tobytes(), "says that the image begins at byte 0"),

@@ -1,4 +1,4 @@
-"""NIfTI-1 images: .nii and .nii.gz, in one file with their header.
+"""NIfTI images (versions 1 and 2): .nii and .nii.gz, in one file with their header.
 
 The array's axes are those that nibabel shows, (i, j, k), read by `image_axes`; a further axis (time, or
 the parts of a vector) holds channels. Values are scaled where the header tells how.
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import IO, Any
 
 import numpy as np
@@ -24,8 +25,49 @@ from geoseg.volumes.zip.images.base import ByteFile, Header
 from geoseg.volumes.zip.images.plain import PlainArray
 from geoseg.volumes.zip.region import Region
 
-_SIZE, _SIZE_2 = 348, 540
-"""Bytes of a header, which both begin with: of NIfTI-1, and of NIfTI-2."""
+
+@dataclass(frozen=True)
+class _Version:
+    """Where a version of the format keeps what is used here, as `struct` reads it."""
+
+    name: str
+    size: int
+    """Bytes of the header; it begins with this number."""
+    magic: tuple[int, bytes]
+    """(byte, what stands there) in a file that holds its own image."""
+    dim: tuple[int, str]
+    datatype: tuple[int, str]
+    vox_offset: tuple[int, str]
+    scaling: tuple[int, str]
+    """The slope and, behind it, what is added."""
+
+    def field(self, head: bytes, place: tuple[int, str], byte_order: str) -> tuple[Any, ...]:
+        """The numbers of a field."""
+        at, numbers = place
+        return struct.unpack_from(byte_order + numbers, head, at)
+
+
+# https://nifti.nimh.nih.gov/nifti-1 and https://nifti.nimh.nih.gov/nifti-2
+_VERSIONS = (
+    _Version(
+        name="NIfTI-1",
+        size=348,
+        magic=(344, b"n+1\0"),
+        dim=(40, "8h"),
+        datatype=(70, "h"),
+        vox_offset=(108, "f"),
+        scaling=(112, "2f"),
+    ),
+    _Version(
+        name="NIfTI-2",
+        size=540,
+        magic=(4, b"n+2\0\r\n\x1a\n"),
+        dim=(16, "8q"),
+        datatype=(12, "h"),
+        vox_offset=(168, "q"),
+        scaling=(176, "2d"),
+    ),
+)
 _TYPES = {
     2: "u1",
     4: "i2",
@@ -38,6 +80,7 @@ _TYPES = {
     1024: "i8",
     1280: "u8",
 }
+_MOST_BYTES = max(version.size for version in _VERSIONS)
 _GZIP = b"\x1f\x8b"
 _MOST_AXES, _SPACE = 7, 3
 _CHUNK = 2**20
@@ -97,7 +140,7 @@ class _Told:
 
 @dataclass(frozen=True)
 class NiftiImage:
-    """An image of a NIfTI-1 file."""
+    """An image of a NIfTI file."""
 
     member: Member
     """The file, gzipped or not."""
@@ -144,30 +187,30 @@ class NiftiImage:
     @cached_property
     def _told(self) -> _Told:
         with self._file.open() as stream:
-            told = _described(stream.read(_SIZE), self.image_axes, self.member.where)
+            told = _described(stream.read(_MOST_BYTES), self.image_axes, self.member.where)
         told.array.check(self._file)
         return told
 
 
 def _described(head: bytes, image_axes: ImageAxes, where: str) -> _Told:
-    """What the first 348 bytes tell.
-
-    The places of its fields: https://nifti.nimh.nih.gov/nifti-1
-    """
-    byte_order = _byte_order(head, where)
-    dim = struct.unpack_from(f"{byte_order}8h", head, 40)
-    (code,) = struct.unpack_from(f"{byte_order}h", head, 70)
-    offset, slope, inter = struct.unpack_from(f"{byte_order}3f", head, 108)
-    if head[344:348] != b"n+1\0":
+    """What the first bytes of a file tell."""
+    version, byte_order = _version(head, where)
+    dim = version.field(head, version.dim, byte_order)
+    (code,) = version.field(head, version.datatype, byte_order)
+    (offset,) = version.field(head, version.vox_offset, byte_order)
+    slope, inter = version.field(head, version.scaling, byte_order)
+    at, magic = version.magic
+    found = head[at : at + len(magic)]
+    if found != magic:
         raise SourceError(
-            f"{where}: is no NIfTI-1 file that holds its own image (its magic is {head[344:348]!r}); save "
+            f"{where}: is no {version.name} file that holds its own image (its magic is {found!r}); save "
             "it as one .nii file"
         )
     if code not in _TYPES:
         raise SourceError(
             f"{where}: holds values of NIfTI's type {code}, expected whole or floating numbers"
         )
-    if not (_SIZE <= offset < 2**53 and offset == int(offset)):
+    if not (version.size <= offset < 2**53 and offset == int(offset)):
         raise SourceError(f"{where}: its header says that the image begins at byte {offset}")
     array = PlainArray(
         dtype=np.dtype(byte_order + _TYPES[code]),
@@ -180,14 +223,11 @@ def _described(head: bytes, image_axes: ImageAxes, where: str) -> _Told:
     return _Told(array, slope, inter)
 
 
-def _byte_order(head: bytes, where: str) -> str:
-    if len(head) == _SIZE:
-        for order in "<>":
-            (size,) = struct.unpack_from(f"{order}i", head)
-            if size == _SIZE:
-                return order
-            if size == _SIZE_2:
-                raise SourceError(f"{where}: is a NIfTI-2 file; save it as NIfTI-1, or as .npy")
+def _version(head: bytes, where: str) -> tuple[_Version, str]:
+    """(which one, its byte order), told by the size that a header begins with."""
+    for version, order in product(_VERSIONS, "<>"):
+        if head[:4] == struct.pack(f"{order}i", version.size) and len(head) >= version.size:
+            return version, order
     raise SourceError(f"{where}: is no NIfTI file: it does not begin with the size of its header")
 
 
