@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
-from geoseg.errors import StoreError
+from geoseg.errors import StoreError, errors_as
 from geoseg.filelock import locked, opened
+from geoseg.warn import warn
 
 LOCK = "lock"
 """The name of the locked file."""
@@ -41,15 +41,12 @@ class RunLock:
             UserWarning: The file system knows no locks.
         """
         self._path, self._what = folder / LOCK, what
-        try:
+        with errors_as(
+            StoreError,
+            f"{uri}: nothing can be written to the folder {folder.parent.absolute()}",
+            cure="choose another place or change its permissions",
+        ):
             self._file = self._acquired(uri)
-        except StoreError:
-            raise
-        except OSError as error:
-            raise StoreError(
-                f"{uri}: nothing can be written to the folder {folder.parent.absolute()}: "
-                f"{error.strerror}; choose another place or change its permissions"
-            ) from error
 
     def release(self) -> None:
         """Let others have it, and remove the file."""
@@ -96,9 +93,8 @@ def _is_locked(file: FileIO, uri: str) -> bool:
     try:
         return locked(file)
     except OSError as error:
-        warnings.warn(
+        warn(
             f"{uri}: no lock can be taken beside it ({error.strerror}); see that no other run writes "
-            "it too",
-            stacklevel=6,
+            "it too"
         )
         return True
