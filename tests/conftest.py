@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
+import random
+import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from rasterio.errors import NotGeoreferencedWarning
 
 from tests.support import sitecustomize
@@ -20,7 +23,14 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_SUPPORT, os.environ.ge
 # Tests run side by side: with a thread a core in each, most of the time goes to threads that wait for cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-settings.register_profile("geoseg", deadline=None, derandomize=True, database=None)
+# Neither a deadline nor the check for slow examples: both tell of how busy the machine is.
+settings.register_profile(
+    "geoseg",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("geoseg")
 
 # What is made while tests are collected (modules, mostly) lives to the end: nobody need look for it again.
@@ -32,6 +42,20 @@ def pytest_collection_finish():
     gc.collect()
     gc.freeze()
     gc.enable()
+
+
+def pytest_configure(config):
+    """PyTorch warns of more workers than cores, of which a machine may have one."""
+    config.addinivalue_line("filterwarnings", "ignore:This DataLoader will create:UserWarning")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """What a test draws does not hang on the tests before it."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 UTM = Affine(10, 0, 500_000, 0, -10, 4_000_000)

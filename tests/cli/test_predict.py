@@ -15,9 +15,10 @@ import pytest
 import rasterio
 
 from geoseg.labels.geotiff import GeoTIFFLabelStore
-from geoseg.labels.runlock import RunLock
 from geoseg.learner import Learner
+from geoseg.runlock import RunLock
 from geoseg.scene import Scene
+from tests.support.waiting import PATIENCE, wait_until
 
 NAMES = ("red", "green", "nir")
 
@@ -215,14 +216,11 @@ def test_a_prediction_that_is_stopped_leaves_nothing_but_its_finished_rows(
     arguments = ["predict", files.bundle, big, out / "map.tif", "--workers", workers, "--stride", 4]
     process = _started(arguments)
     try:
-        for _ in range(600):
-            if process.poll() is not None or any(out.iterdir()):
-                break
-            time.sleep(0.1)
+        wait_until(lambda: any(out.iterdir()), process)
         time.sleep(1)
         assert any(out.iterdir())
         process.send_signal(number)
-        _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
         process.communicate()  # ends it and closes its pipe
@@ -331,12 +329,9 @@ def test_a_stopped_prediction_keeps_its_rows_and_says_how_to_go_on(geoseg, files
     process = _started(arguments)
     kept = out / ".map.tif.resume"
     try:
-        for _ in range(1200):
-            if process.poll() is not None or (kept / "band-000000.npy").exists():
-                break
-            time.sleep(0.05)
+        wait_until((kept / "band-000000.npy").exists, process)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
         process.communicate()  # ends it and closes its pipe

@@ -17,6 +17,8 @@ from geoseg.labels.evaluate import Evaluation, evaluate
 from geoseg.labels.evaluation.areas import row_areas
 from geoseg.labels.evaluation.evaluator import Evaluator
 from geoseg.labels.geotiff import GeoTIFFLabelStore
+from geoseg.labels.sources import RasterLabels
+from geoseg.sources.array import ArraySource
 from geoseg.sources.vector import FrameSource
 from geoseg.window import Window, sliding
 
@@ -222,6 +224,19 @@ def test_ids_outside_the_class_map_are_an_error_that_counts_them(side):
     pair = {"truth": labels(good), "prediction": labels(good), side: _Unchecked(wrong)}
     with pytest.raises(LabelError, match=rf"{side} of 'scene' .*77 \(5 px\)"):
         evaluate(pair["truth"], pair["prediction"])
+
+
+@pytest.mark.parametrize(("side", "other"), [("truth", "prediction"), ("prediction", "truth")])
+def test_what_has_no_grid_of_its_own_is_refused(side, other):
+    good = labels(random_ids(24))
+    source = RasterLabels(source=ArraySource(data=random_ids(24)[None], grid=GRID), classes=CLASSES)
+    wrong = {"truth": good, "prediction": good, side: source}
+    text = rf"the {side} is a RasterLabels, .* as in {side}\.on\({other}\.grid\)"
+    with pytest.raises(LabelError, match=text):
+        evaluate(wrong["truth"], wrong["prediction"])
+    assert evaluate(good, source.on(GRID)).to_dict()["overall"]["accuracy"] == 1
+    with pytest.raises(LabelError, match=rf"the {side} is a str, expected labels on a grid"):
+        evaluate(**(wrong | {side: "truth.tif"}))
 
 
 def test_files_are_evaluated_like_arrays(tmp_path):

@@ -18,6 +18,7 @@ from geoseg.labels import tiff
 from geoseg.labels.base import LabelStore
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.window import Window, sliding
+from tests.support.waiting import PATIENCE
 
 CLASSES = ClassMap.model_validate(
     [
@@ -282,7 +283,7 @@ def _run_with_file_size_limit(path, limit, *, cog):
             raise SystemExit(str(error))
     """
     run = [sys.executable, "-c", textwrap.dedent(code)]
-    return subprocess.run(run, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(run, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from geoseg.labels.base import LabelStore
 from geoseg.labels.geotiff import GeoTIFFLabelStore
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.window import Window, sliding
+from tests.support.waiting import PATIENCE
 
 CLASSES = ClassMap.model_validate(
     [{"name": "background"}, {"name": "Gebäude", "id": 7}, {"name": "road", "id": 3}]
@@ -395,7 +396,7 @@ def _run_with_file_size_limit(folder, limit, *, cog):
             raise SystemExit(str(error))
     """
     run = [sys.executable, "-c", textwrap.dedent(code)]
-    return subprocess.run(run, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(run, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ from geoseg.labels.polygons import writer as writing
 from geoseg.labels.sources import VectorLabels
 from geoseg.labels.vector import VectorLabelStore
 from geoseg.window import Window, sliding
+from tests.support.waiting import PATIENCE
 
 CLASSES = ClassMap.model_validate(
     [{"name": "background"}, {"name": "Gebäude", "id": 7}, {"name": "road", "id": 3}]
@@ -543,7 +544,7 @@ def _write_with_file_size_limit(path, limit):
             raise SystemExit(str(error))
     """
     run = [sys.executable, "-c", textwrap.dedent(code)]
-    return subprocess.run(run, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(run, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ import rasterio
 from geoseg.page.html import POLICY
 from geoseg.report.training import report_text
 from tests.report.trainings import CLASSES, EVIL, facts
+from tests.support.waiting import PATIENCE
 
 pytestmark = [
     pytest.mark.browser,
@@ -64,7 +65,7 @@ def run(folder, *options):
     command = [browser(), *fixed, *quiet, *options]
     environment = {**os.environ, "HOME": str(folder)}
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=True, env=environment
+        command, capture_output=True, text=True, timeout=PATIENCE, check=True, env=environment
     )
     return done.stdout
 

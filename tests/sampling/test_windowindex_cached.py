@@ -20,6 +20,7 @@ from geoseg.errors import ConfigError, GridError, StaleIndexError, StoreError
 from geoseg.sampling.windowindex import WindowIndex, turns
 from geoseg.sampling.windowindex.note import Note, side_note
 from geoseg.window import Window
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -308,7 +309,7 @@ from pathlib import Path
 from geoseg.sampling.windowindex import WindowIndex, writing
 def wait(*args):
     print("ready", flush=True)
-    time.sleep(60)
+    time.sleep(900)
 when, uri, *masks = sys.argv[1:]
 if when == "written":
     writing._filled = wait
@@ -331,7 +332,7 @@ def test_a_writer_that_is_killed_leaves_no_file_and_the_next_one_tidies(uri, mas
     assert not Path(uri).exists()
     writer.send_signal(signal.SIGKILL)
     writer.communicate()
-    assert waiting.communicate(timeout=30)[0] == "12 32\n"
+    assert waiting.communicate(timeout=PATIENCE)[0] == "12 32\n"
     assert all(not path.name.startswith(".") for path in files_beside(uri))
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from geoseg.sources.cache import Cache, forget, remember, stamp
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -172,7 +173,7 @@ def run(*functions):
     """Run each in a thread of its own, all at the same time; what they gave or raised, in order."""
     with ThreadPoolExecutor(len(functions)) as pool:
         futures = [pool.submit(function) for function in functions]
-        return [future.exception(timeout=20) or future.result() for future in futures]
+        return [future.exception(timeout=PATIENCE) or future.result() for future in futures]
 
 
 def test_a_value_that_takes_long_keeps_nobody_from_other_values():
@@ -180,10 +181,10 @@ def test_a_value_that_takes_long_keeps_nobody_from_other_values():
 
     def make_slowly():
         making.set()
-        return others_done.wait(10)
+        return others_done.wait(PATIENCE)
 
     def others():
-        making.wait(10)
+        making.wait(PATIENCE)
         value = remember(("quick",), lambda: "made", nbytes=lambda _: 1)
         value += remember(("quick",), lambda: "again", nbytes=lambda _: 1)
         others_done.set()
@@ -202,7 +203,7 @@ def test_values_made_of_each_others_parts_at_the_same_time_do_not_block_each_oth
 
     def outer(first, second):
         def make():
-            both.wait(10)
+            both.wait(PATIENCE)
             return [remember_later(name, object)() for name in (first, second)]
 
         return make
@@ -216,7 +217,7 @@ def test_those_who_wait_for_what_fails_make_it_themselves(made):
 
     def fail():
         failing.set()
-        waiting.wait(10)
+        waiting.wait(PATIENCE)
         raise OSError("not now")
 
     def make():
@@ -224,7 +225,7 @@ def test_those_who_wait_for_what_fails_make_it_themselves(made):
         return made["a"]
 
     def wait():
-        failing.wait(10)
+        failing.wait(PATIENCE)
         waiting.set()
         return remember_later("a", make)()
 
@@ -240,16 +241,16 @@ def test_a_child_can_use_the_cache_whatever_threads_did_at_the_fork(get):
 
     def make():
         making.set()
-        return forked.wait(20)
+        return forked.wait(PATIENCE)
 
     thread = threading.Thread(target=remember_later("slow", make))
     thread.start()
-    assert making.wait(10)
+    assert making.wait(PATIENCE)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
         child = os.fork()
     if not child:
-        signal.alarm(10)  # ends a child that waits for ever
+        signal.alarm(PATIENCE)  # ends a child that waits for ever
         same = get("kept") is kept
         os._exit(not same or remember_later("slow", lambda: "childs")() != "childs")
     status = os.waitpid(child, 0)[1]

@@ -28,7 +28,9 @@ UTM = Affine(10, 0, 500_000, 0, -10, 4_000_000)
 windows = st.builds(
     Window, st.integers(-60, 60), st.integers(-60, 60), st.integers(1, 70), st.integers(1, 70)
 )
-one_fixture_for_all_examples = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+one_fixture_for_all_examples = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 def noise(bands=3, *, height=HEIGHT, width=WIDTH, dtype="uint8", seed=0, low=1):

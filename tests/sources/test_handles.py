@@ -16,6 +16,7 @@ from geoseg.sources import handles
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.handles import block_cache, close_all, open_raster
 from geoseg.window import Window
+from tests.support.waiting import PATIENCE
 
 READ_IN_WORKERS = """
 import multiprocessing, sys
@@ -45,7 +46,7 @@ if __name__ == "__main__":
     with multiprocessing.get_context(method).Pool(2) as pool:
         jobs = pool.map_async(wrong_reads, [(source, truth, seed) for seed in range(1, 5)], chunksize=1)
         here = wrong_reads((source, truth, 0))  # while the workers read
-        print("wrong reads:", [*jobs.get(timeout=60), here])
+        print("wrong reads:", [*jobs.get(timeout=600), here])
 """
 
 
@@ -134,7 +135,7 @@ def test_worker_processes_read_right_after_the_parent_has_read(scene, tmp_path, 
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
     )
 
     assert done.returncode == 0, done.stderr
@@ -217,11 +218,11 @@ def test_the_block_cache_is_as_before_when_threads_leave_in_the_order_they_came(
     def first():
         with block_cache(sizes[0]):
             inside.set()
-            leave.wait(10)
+            leave.wait(PATIENCE)
 
     thread = threading.Thread(target=first)
     thread.start()
-    assert inside.wait(10)
+    assert inside.wait(PATIENCE)
     with block_cache(sizes[1]):
         sizes_seen.append(get_gdal_config("GDAL_CACHEMAX"))
         leave.set()
@@ -240,11 +241,11 @@ def test_a_child_does_not_keep_to_bounds_of_threads_that_it_lacks():
     def elsewhere():
         with block_cache(7_000_000):
             inside.set()
-            leave.wait(10)
+            leave.wait(PATIENCE)
 
     thread = threading.Thread(target=elsewhere)
     thread.start()
-    assert inside.wait(10)
+    assert inside.wait(PATIENCE)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
         child = os.fork()

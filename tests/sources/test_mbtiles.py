@@ -436,7 +436,6 @@ class Windows(Dataset):
 @pytest.mark.slow
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 @pytest.mark.parametrize("workers", [2, 4])
-@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine of few cores
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # on newer Pythons
 def test_workers_of_either_start_give_the_same_bytes(tmp_path, start, workers):
     data = Windows(MBTilesSource(uri=gdal_tiles(tmp_path, image(bands=4), TILE_FORMAT="WEBP")))

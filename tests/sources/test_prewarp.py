@@ -19,6 +19,7 @@ from geoseg.sources.prewarp import materialize
 from geoseg.sources.transformed import Transform
 from geoseg.sources.warp import WarpedSource
 from geoseg.window import Window
+from tests.support.waiting import PATIENCE
 
 GRID = Grid(
     crs="EPSG:32618", transform=Affine(9, 0, 833_900, 0, -9, 4_104_300), height=301, width=555
@@ -252,7 +253,7 @@ def run_with_file_size_limit(path, limit):
             raise SystemExit(str(error))
     """
     run = [sys.executable, "-c", textwrap.dedent(code)]
-    return subprocess.run(run, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(run, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
 @pytest.mark.slow

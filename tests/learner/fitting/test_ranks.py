@@ -30,6 +30,7 @@ from tests.learner.fitting.trainings import (
     weights,
 )
 from tests.support import forked  # noqa: F401 -- says what processes begin with
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -149,7 +150,7 @@ def test_a_plain_script_trains_in_two_processes_in_silence(tmp_path):
     root = str(Path(__file__).parent.parent.parent)
     done = subprocess.run(
         [sys.executable, str(script), root],
-        capture_output=True, text=True, check=False, timeout=200,
+        capture_output=True, text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "epochs 1\n", "")
 

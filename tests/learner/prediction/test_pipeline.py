@@ -16,6 +16,7 @@ from geoseg.learner.prediction.pipeline import ahead, behind
 from geoseg.scene import Scene
 from geoseg.sources.geotiff import GeoTIFFSource
 from tests.learner.prediction.runs import CLASSES, names, write_scene
+from tests.support.waiting import PATIENCE
 
 
 def ours():
@@ -102,21 +103,24 @@ def test_an_exception_of_the_work_is_raised_and_no_more_is_worked_on(count):
 
 
 def test_an_exception_of_the_block_stops_the_work():
-    done = []
+    begun, at_work, stopped = [], threading.Event(), []
 
     def work(item):
-        time.sleep(0.05)
-        done.append(item)
+        begun.append(item)
+        at_work.set()
+        stopped[0].wait(PATIENCE)  # the first item is at hand until the block has ended
 
     def interrupted():
         with behind(work, depth=9) as give:
+            stopped.append(give.__self__._stopped)
             for i in range(9):
                 give(i)
+            assert at_work.wait(PATIENCE)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert len(done) <= 2
+    assert begun == [0]
 
 
 def model(image, valid):

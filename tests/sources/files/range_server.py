@@ -52,12 +52,12 @@ class Handler(BaseHTTPRequestHandler):
         self.send(206, content[first : last + 1], place)
 
     def send(self, code, content, headers=None, *, with_body=True):
+        if not self.path.startswith("/!"):  # before the reader can have its answer
+            self.server.log.append([self.command, self.path, len(content) if with_body else 0])
         self.send_response(code)
         for name, value in {"Content-Length": len(content), **(headers or {})}.items():
             self.send_header(name, str(value))
         self.end_headers()
-        if not self.path.startswith("/!"):
-            self.server.log.append([self.command, self.path, len(content) if with_body else 0])
         if with_body:
             self.wfile.write(content)
 

@@ -24,6 +24,7 @@ from geoseg.sources.files.remote import apart
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.handles import close_all
 from geoseg.window import Window
+from tests.support.waiting import PATIENCE
 
 SERVER = Path(__file__).with_name("range_server.py")
 SMALL = np.random.default_rng(1).integers(1, 255, (2, 9, 11)).astype("uint8")
@@ -362,7 +363,7 @@ if __name__ == "__main__":
     with multiprocessing.get_context(method).Pool(3) as pool:
         jobs = pool.map_async(wrong_reads, [(source, truth, seed) for seed in range(1, 7)], chunksize=1)
         here = wrong_reads((source, truth, 0))  # while the workers read
-        print("wrong reads:", [*jobs.get(timeout=60), here])
+        print("wrong reads:", [*jobs.get(timeout=600), here])
 """
 
 
@@ -386,7 +387,7 @@ def test_worker_processes_do_not_share_the_parents_connections(server, tmp_path,
     done = subprocess.run(
         [sys.executable, script, method, f"{server.url}/large.tif", truth],
         env={**os.environ, "PYTHONPATH": str(Path(geoseg.__file__).parents[1]), "CPL_VSIL_CURL_CACHE_SIZE": "200000"},
-        capture_output=True, text=True, check=False, timeout=120,
+        capture_output=True, text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
@@ -420,7 +421,7 @@ def test_the_second_thread_ends_with_the_first():
     thread.join()
     gc.collect()
 
-    readers[0].join(timeout=10)
+    readers[0].join(timeout=PATIENCE)
     assert not readers[0].is_alive()
 
 

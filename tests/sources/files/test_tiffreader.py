@@ -20,6 +20,7 @@ from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.handles import decoding_threads
 from geoseg.sources.warp import WarpedSource
 from geoseg.window import Window
+from tests.support.waiting import PATIENCE
 
 HEIGHT, WIDTH = 93, 150
 WINDOWS = [
@@ -230,7 +231,7 @@ def test_processes_give_the_same_pixels(write_raster, start):
     for child in children:
         child.start()
     for _ in children:
-        for found, expected in zip(queue.get(timeout=60), here, strict=True):
+        for found, expected in zip(queue.get(timeout=PATIENCE), here, strict=True):
             np.testing.assert_array_equal(found, expected)
     for child in children:
         child.join()

@@ -19,6 +19,7 @@ from geoseg.errors import SourceError
 from geoseg.sources.store import environments
 from geoseg.sources.store.environments import close_stores
 from geoseg.sources.store.reader import StoreReader
+from tests.support.waiting import PATIENCE
 
 SIZES = {"B02": (12, 20), "B8A": (6, 10), "B01": (3, 5), "B10": (12, 20)}
 
@@ -53,7 +54,7 @@ if __name__ == "__main__":
         jobs = [(reader, expected, seed) for seed in range(1, 5)]
         jobs = pool.map_async(wrong_reads, jobs, chunksize=1)
         here = wrong_reads((reader, expected, 0))  # while the workers read
-        print("wrong reads:", [*jobs.get(timeout=60), here])
+        print("wrong reads:", [*jobs.get(timeout=600), here])
 """
 
 
@@ -481,7 +482,7 @@ def test_worker_processes_read_right_after_the_parent_has_read(store, tmp_path, 
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
     )
 
     assert done.returncode == 0, done.stderr
@@ -528,7 +529,7 @@ def test_a_child_reads_right_though_somebody_looked_into_the_store_at_the_fork(s
     def look():
         with reader.views("patch_0"):
             inside.set()
-            leave.wait(10)
+            leave.wait(PATIENCE)
 
     def read():
         for i, expected in enumerate(patches):
@@ -538,7 +539,7 @@ def test_a_child_reads_right_though_somebody_looked_into_the_store_at_the_fork(s
     if place == "another thread":
         thread = threading.Thread(target=look)
         thread.start()
-        assert inside.wait(10)
+        assert inside.wait(PATIENCE)
         assert in_child(read)
         leave.set()
         thread.join()
