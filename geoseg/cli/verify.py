@@ -24,7 +24,7 @@ def verify(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="The folders that it was made of, in any order, and the table if there was one.",
+            help="The folders that it was made of, in any order, and the tables if there were such.",
         ),
     ],
     *,
@@ -44,11 +44,11 @@ def verify(
         ),
     ] = None,
     metadata: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="FILE",
             help="The table of pairing, split and labels that the conversion was given; without it these are "
-            "not compared.",
+            "not compared. May be given several times.",
         ),
     ] = None,
     as_json: AsJson = False,

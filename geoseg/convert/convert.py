@@ -8,14 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from geoseg.choices import one_of
 from geoseg.convert.conversion import Conversion, Progress
 from geoseg.convert.finding.complete import not_whole
+from geoseg.convert.given import AnyPath, path_of, paths_of, shard_of, sources_of
 from geoseg.convert.layout import Layout
 from geoseg.convert.layouts import layout_of
 from geoseg.convert.layouts.generic import settled
 from geoseg.convert.patch import Incomplete, Patch
-from geoseg.convert.patches import find_patches, missing_files
+from geoseg.convert.patches import find_patches, missing_files, of_shard
 from geoseg.convert.running.encode import Failed, Recipe
+from geoseg.convert.running.gone import gone_keys
 from geoseg.convert.running.run import Counts, Run
 from geoseg.convert.running.settings import Settings
 from geoseg.convert.running.state import Sidecars, state_of
@@ -24,11 +27,11 @@ from geoseg.convert.running.telling import (
     nothing_read,
     report_of,
     warn_of_lost,
+    warn_of_retold,
     warn_of_unplaced,
 )
 from geoseg.convert.running.work import Work
 from geoseg.errors import ConfigError
-from geoseg.sources.store.sharding import shard_of_key
 
 __all__ = ["Conversion", "Progress", "convert"]
 
@@ -38,10 +41,10 @@ _LOOKED_AT = 64
 
 def convert(
     layout: Layout | str,
-    sources: Mapping[str, str],
-    target: str,
+    sources: Mapping[str, AnyPath],
+    target: AnyPath,
     *,
-    metadata: str | None = None,
+    metadata: AnyPath | Sequence[AnyPath] | None = None,
     workers: int | None = None,
     on_error: Literal["stop", "skip"] = "stop",
     resume: bool = False,
@@ -61,7 +64,8 @@ def convert(
 
     All bands of a patch cover the same ground. The manifest has the place that the largest file with a CRS and
     a transform tells; a file that lies elsewhere (another CRS, or a corner more than half a pixel of the
-    coarser one away) is an error. Files that tell no place are taken to lie there, too, and counted in a
+    coarser one away) is an error. Bands that the layout does not name are those of the first image of a group that
+    can be opened. Files that tell no place are taken to lie there, too, and counted in a
     warning. A mask has one band of class ids (or of a palette); one of several, such as RGB, is an error.
 
     With `resume` a patch is kept without being read where its files, and world files and the like beside
@@ -74,7 +78,8 @@ def convert(
         sources: {name of a group: its folder}.
         target: The folder of the store, or a link to it; missing folders above it are made. Where it lies in
             a source, nothing is looked for in it.
-        metadata: A table that pairs patches and has their splits and labels, where the layout has one.
+        metadata: A table that pairs patches and has their splits and labels, or several such, where the layout
+            has one. A store that was made with it is gone on with and added to only with it, as it is now.
         workers: Processes that read; 0: this one; None: others where they make it sooner.
         on_error: What to do with a patch that cannot be read: "stop", or "skip" it and tell in
             `<target>.skipped.csv`. What was stored of it before is removed, and that is told.
@@ -87,31 +92,36 @@ def convert(
         progress: Is called once per patch.
 
     Raises:
-        ConfigError: What was asked for does not fit together, or not with what an earlier run was asked for.
+        ConfigError: What was asked for does not fit together, or not with what an earlier run was asked for; an
+            argument is of a wrong kind.
         SourceError: A source is empty or not there, a key is there twice, a patch cannot be read (with
             `on_error="stop"`), or none could.
-        StoreError: The target holds these patches already, or others, or something else; it cannot be
-            written; another run writes it.
+        StoreError: The target holds these patches already, or others, or something else; what a killed run has
+            written is of other sources; the target cannot be written; another run writes it.
 
     Warns:
         UserWarning: What a killed run has left was removed or is damaged; patches were removed whose files
-            cannot be read any more; files of patches do not tell where they lie.
+            cannot be read any more, or are not in the sources any more; of values that are kept the manifest tells something else than before, such
+            as another split; files of patches do not tell where they lie.
     """
     begun = time.monotonic()
+    sources, target = sources_of(sources), path_of(target, "target")
+    tables = paths_of(metadata, "metadata")
     settings = Settings(
         layout=layout_of(layout) if isinstance(layout, str) else layout,
         compression=compression,
         embed_geo=embed_geo,
         rico_identical=rico_identical,
-        shard=shard,
+        shard=shard_of(shard),
+        metadata=bool(tables),
     )
-    settings.check()
-    _check_call(on_error=on_error, workers=workers, append=append, rico_identical=rico_identical)
+    settings.check(append=append)
+    _check_call(on_error=on_error, workers=workers)
     place = Target(target)
     place.check_apart(sources)
-    patches = find_patches(settings.layout, sources, metadata=metadata, without=str(place.path))
+    patches = find_patches(settings.layout, sources, metadata=tables, without=place.path)
     settings = replace(settings, layout=_with_bands(settings.layout, patches))
-    patches = _of_shard(patches, shard)
+    patches = of_shard(patches, settings.shard)
     states = _states(settings.layout, patches)
     doubtful = [patch for patch in patches if not states[patch.key]]
     failed = _incomplete(settings.layout, doubtful, stops=on_error == "stop")
@@ -137,32 +147,19 @@ def convert(
         skipped=tuple((skipped.patch.key, skipped.error) for skipped in counts.skipped),
         bytes=size,
         seconds=time.monotonic() - begun,
-        report=report_of(place, counts),
+        report=report_of(place, counts, patches, append=append),
     )
 
 
-def _check_call(*, on_error: str, workers: int | None, append: bool, rico_identical: bool) -> None:
-    if on_error not in ("stop", "skip"):
-        raise ConfigError(f"`on_error` is {on_error!r}, expected 'stop' or 'skip'")
+def _check_call(*, on_error: str, workers: int | None) -> None:
+    one_of(on_error, ("stop", "skip"), name="`on_error`")
     if workers is not None and workers < 0:
         raise ConfigError(f"`workers` is {workers}, expected 0 or more")
-    if append and rico_identical:
-        raise ConfigError(
-            "a store that is added to is not byte for byte that of rico-hdl; leave `append` or "
-            "`rico_identical` out"
-        )
 
 
 def _with_bands(layout: Layout, patches: Sequence[Patch]) -> Layout:
     """The layout with the bands that its files have, where it does not name them."""
     return layout if all(group.bands for group in layout.groups) else settled(layout, patches)
-
-
-def _of_shard(patches: list[Patch], shard: tuple[int, int] | None) -> list[Patch]:
-    if shard is None:
-        return patches
-    part, count = shard
-    return [patch for patch in patches if shard_of_key(patch.key, count) == part]
 
 
 def _states(layout: Layout, patches: Sequence[Patch]) -> dict[str, str]:
@@ -217,13 +214,13 @@ def _written(
             progress=progress,
         )
         if not append:
-            wanted = {patch.key for patch in patches}
-            run.remove([key for key in work.journal.noted if key not in wanted])
+            run.remove(gone_keys(work.journal, patches, uri=place.uri))
         run.go(patches, states=states, failed=failed)
         if patches and not work.journal.noted:
             raise nothing_read(place, run.counts)
         warn_of_unplaced(run.counts)
         warn_of_lost(place, run.counts)
+        warn_of_retold(place, run.counts)
         if work.is_copy and not run.counts.changed:
             return run.counts, work.leave()
         return run.counts, work.finish()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from numpy.typing import NDArray
@@ -14,6 +15,19 @@ from geoseg.convert.patch import Patch, within
 from geoseg.convert.placement import Piece, placed
 from geoseg.errors import SourceError
 from geoseg.grid import Grid
+
+_TIFF, _JPEG = frozenset({"GTiff", "COG", "LIBERTIFF"}), frozenset({"JPEG"})
+_DRIVERS = {
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".png": frozenset({"PNG"}),
+    ".jp2": frozenset({"JP2OpenJPEG", "JP2KAK", "JP2ECW", "JP2MrSID", "JPEG2000", "JP2Lura"}),
+}
+"""{ending: formats that it promises, by GDAL's names of them}."""
+_ALONE = frozenset[str]().union(*_DRIVERS.values())
+"""Formats of files that hold all of their pixels themselves, as `state_of` takes it of these endings."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,8 +48,10 @@ def read_patch(group: Group, patch: Patch) -> PatchPixels:
     """Read all files of a patch, each of them once.
 
     Raises:
-        SourceError: A file is missing or damaged, has no such band, or lies on other ground than the
-            others (see `placed`); a mask has several bands. The text names it.
+        SourceError: A file is missing or damaged, has another number of bands than the group says or another
+            format than its ending, or lies on other ground than the others (see `placed`); a mask has
+            several bands. The text names it.
+        ConfigError: See `Group.files`.
     """
     arrays: dict[str, NDArray[Any]] = {}
     nodata: dict[str, float | None] = {}
@@ -45,7 +61,8 @@ def read_patch(group: Group, patch: Patch) -> PatchPixels:
     for at, (file, bands) in enumerate(files, start=1):
         names, numbers = zip(*bands, strict=True)
         is_mask = file == mask and at == len(files)
-        image = _mask_of(file) if is_mask else _image_of(file, numbers, like=group.like)
+        image = _mask_of(file) if is_mask else _image_of(group, file, numbers)
+        _check_format(group, file, image)
         arrays.update(zip(names, image.data, strict=True))
         nodata.update(zip(names, image.nodata, strict=True))
         pieces.append(Piece(file, names, image, is_mask))
@@ -55,20 +72,47 @@ def read_patch(group: Group, patch: Patch) -> PatchPixels:
     return PatchPixels(arrays=arrays, grid=grid, nodata=nodata, unplaced=unplaced)
 
 
-def _image_of(path: str, numbers: Sequence[int], *, like: str | None) -> Image:
-    """Bands of a file; where nobody has named them, it has to have as many as the file that is the model.
+def _image_of(group: Group, path: str, numbers: Sequence[int]) -> Image:
+    """The bands of a file, which has to have as many as the group says, unless there may be more.
 
     Raises:
-        SourceError: It has others.
+        SourceError: It has more or fewer.
     """
-    image = read_image(path, bands=None if like else numbers)
-    if like and len(image.data) != len(numbers):
+    if group.more_bands:
+        return read_image(path, bands=numbers)
+    image = read_image(path)
+    if len(image.data) == len(numbers):
+        return image
+    found = f"{path}: number of bands: {len(image.data)}, expected {len(numbers)}"
+    if group.like:
         raise SourceError(
-            f"{path}: number of bands: {len(image.data)}, expected {len(numbers)}: no bands are named, and so they "
-            f"are those of the first image, {like}; name the ones that all images have (--bands), or tell images "
-            "from masks and others by patterns (--images and --masks)"
+            f"{found}: no bands are named, and so they are those of the first image, {group.like}; name the ones "
+            "that all images have (--bands), or tell images from masks and others by patterns (--images and "
+            "--masks)"
         )
-    return image
+    raise SourceError(
+        f"{found}, as the layout says; it is another file than its name tells, get the right one"
+    )
+
+
+def _check_format(group: Group, path: str, image: Image) -> None:
+    """See that a file is what its ending says, where the group asks for files of that ending.
+
+    Elsewhere a picture may have the ending of another format of pictures, as many have.
+
+    Raises:
+        SourceError: It is not.
+    """
+    ending = PurePath(path).suffix.lower()
+    drivers = _DRIVERS.get(ending)
+    if drivers is None or image.driver in drivers:
+        return
+    asked = drivers in [_DRIVERS.get(f".{named}") for named in group.endings]
+    if asked or image.driver not in _ALONE:
+        raise SourceError(
+            f"{path}: holds {image.driver}, and not what its ending {ending} says; get the right file, or name it "
+            "as what it is and look for that"
+        )
 
 
 def _mask_of(path: str) -> Image:

@@ -42,6 +42,8 @@ class Image:
     """From pixel corner to ground; None without one, also where only control points tell the place."""
     nodata: tuple[float | None, ...]
     """Of each band that was read."""
+    driver: str = "GTiff"
+    """The format, by GDAL's name of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,8 @@ def _read_open(path: str, dataset: Any, bands: Sequence[int] | None) -> tuple[Im
         raise SourceError(f"{path}: {_CURE} (GDAL says: {reason})") from error
     transform = dataset.transform
     placed = None if tuple(transform[:6]) == tuple(Affine.identity()[:6]) else transform
-    return Image(data, told.crs, placed, tuple(told.nodata[i - 1] for i in wanted)), told
+    nodata = tuple(told.nodata[i - 1] for i in wanted)
+    return Image(data, told.crs, placed, nodata, dataset.driver), told
 
 
 def _crs_text(path: str, crs: Any) -> str | None:

@@ -36,6 +36,13 @@ from geoseg.spec import Spec, Uri
 MASK = "mask"
 """The name of the tensor of a mask file."""
 
+_TWO_MASKS = (
+    f"a band cannot be called {MASK!r} beside a mask file, whose tensor has that name; name the bands otherwise "
+    "(--bands)"
+)
+_ENDING = re.compile(r"\.([\w?]+)(?:\$|\\Z)?$")
+"""Of a template or an expression; it may leave a letter free, as `jpe?g` does."""
+
 _BAND = "\0"
 """Stands for a band, and in no path."""
 
@@ -70,6 +77,8 @@ class Group(Spec):
     """A template."""
     bands: tuple[str, ...]
     """Names of the tensors in the order of the manifest; in one file, those of its bands from the first on."""
+    more_bands: bool = False
+    """Whether files may have more bands than are named, which are left out; else that is an error."""
     file: str | None = None
     """Folders and several files: a template of a file within the patch's folder, with `{name}`, `{key}` and
     `{band}`; without `{band}` one file has all bands."""
@@ -108,7 +117,7 @@ class Group(Spec):
         if len(set(self.bands)) < len(self.bands):
             raise ValueError(f"bands have names of their own, got {self.bands}")
         if self.mask is not None and MASK in self.bands:
-            raise ValueError(f"a band cannot be called {MASK!r} beside a mask file")
+            raise ValueError(_TWO_MASKS)
         if self.depth is not None and self.depth < 1:
             raise ValueError(f"depth counts from 1 (children of the source), got {self.depth}")
         self._check_fields()
@@ -136,8 +145,11 @@ class Group(Spec):
         Nothing is looked up: files that are missing are named, too. The mask comes last.
 
         Raises:
-            ConfigError: The bands are not known; `geoseg.convert.layouts.generic.settled` finds them.
+            ConfigError: The bands are not known; `geoseg.convert.layouts.generic.settled` finds them. Or one has
+                the name of the mask's tensor, and there is a mask.
         """
+        if patch.mask is not None and MASK in self.bands:
+            raise ConfigError(f"{patch.describe()}: {_TWO_MASKS}")
         if not self.bands:
             raise ConfigError(
                 f"group {self.name!r} names no bands; give them, or have them read from the first patch with "
@@ -165,10 +177,22 @@ class Group(Spec):
         return self._like
 
     def with_bands(self, bands: tuple[str, ...], *, like: str | None = None) -> Group:
-        """The group with other bands; `like` is the file that has them, no part of what is saved."""
+        """The group with other bands; `like` is the file that has them, no part of what is saved.
+
+        Raises:
+            ConfigError: One has the name of the mask's tensor, and there are masks.
+        """
+        if self.mask is not None and MASK in bands:
+            raise ConfigError(f"{like or self.name}: {_TWO_MASKS}")
         group = self.model_copy(update={"bands": bands})
         group._like = like  # noqa: SLF001 - of its own class
         return group
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """The endings that its patterns and templates name, in small letters; of masks, too."""
+        found = (_ENDING.search(text) for text in (self.file or self.pattern, self.mask or ""))
+        return tuple(match[1].replace("?", "").lower() for match in found if match)
 
     @property
     def has_file_of_band(self) -> bool:

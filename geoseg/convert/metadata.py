@@ -1,35 +1,39 @@
-"""BigEarthNet's own table, `metadata.parquet`: which patches belong together, their splits and labels.
+"""BigEarthNet's own tables, `metadata.parquet` and the like: which patches belong together, their splits and labels.
 
 A row is a Sentinel-2 patch: `patch_id` (its folder's name), `s1_name` (the folder of the Sentinel-1 patch that
-shows the same), `split`, `labels` (a list of names of classes). Its other columns are not read.
+shows the same), `split`, `labels` (names of classes). Other columns are not read. Patches with snow, clouds or
+shadows are in a table of their own, `metadata_for_patches_with_snow_cloud_or_shadow.parquet`. For what a cell
+says, and CSV, see `geoseg.convert.finding.cells`.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from sys import intern
 from typing import Any
 
+from geoseg.convert.finding.cells import LABELS, labels_of, read_rows, text_of
 from geoseg.convert.patch import Patch
-from geoseg.errors import ConfigError, SourceError
+from geoseg.errors import SourceError
+from geoseg.warn import warn
 
-_ID, _S1, _SPLIT, _LABELS = "patch_id", "s1_name", "split", "labels"
+_ID, _S1, _SPLIT = "patch_id", "s1_name", "split"
+_EXPECTED = "give the metadata.parquet of BigEarthNet v2"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the table tells of a Sentinel-2 patch."""
+    """What a table tells of a Sentinel-2 patch."""
 
+    s1: str | None
     split: str | None
     labels: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """The table."""
+    """The tables."""
 
     rows: Mapping[str, Row]
     """By patch_id."""
@@ -42,95 +46,96 @@ class Metadata:
         return sample if sample in self.rows else None
 
 
-def with_metadata(patches: Sequence[Patch], path: str) -> list[Patch]:
-    """Patches with sample, split and labels of the table; those it does not name stay as they are, counted.
+def with_metadata(patches: Sequence[Patch], tables: Sequence[str]) -> list[Patch]:
+    """Patches with sample, split and labels of the tables; those that none names stay as they are, counted.
 
     Args:
         patches: Of BigEarthNet.
-        path: Its `metadata.parquet`.
+        tables: Its `metadata.parquet`, or several such.
 
     Raises:
         ConfigError: There is no such file.
-        SourceError: It is another table, or no patch is in it.
+        SourceError: It is another table, two differ, or no patch is in any.
     """
-    table = read_metadata(path, pairs=any(patch.group == "s1" for patch in patches))
+    metadata = read_metadata(tables, pairs=any(patch.group == "s1" for patch in patches))
     found: list[Patch] = []
     unknown: list[str] = []
     used: set[str] = set()
     for patch in patches:
-        sample = table.patch_id(patch)
+        sample = metadata.patch_id(patch)
         if sample is None:
             unknown.append(patch.key)
             found.append(patch)
             continue
-        row = table.rows[sample]
+        row = metadata.rows[sample]
         used.add(sample)
         found.append(replace(patch, sample=sample, split=row.split, labels=row.labels))
-    _tell(path, patches=len(patches), unknown=unknown, unused=table.rows.keys() - used)
+    unused = metadata.rows.keys() - used
+    _tell(", ".join(tables), patches=len(patches), unknown=unknown, unused=unused)
     return found
 
 
-def read_metadata(path: str, *, pairs: bool) -> Metadata:
-    """The table of a data set.
+def read_metadata(tables: Sequence[str], *, pairs: bool) -> Metadata:
+    """The tables of a data set as one.
 
     Args:
-        path: A Parquet file.
-        pairs: Whether the names of Sentinel-1 patches have to be in it.
+        tables: CSV or Parquet files.
+        pairs: Whether the names of Sentinel-1 patches have to be in them.
 
     Raises:
         ConfigError: There is no such file.
-        SourceError: It cannot be read, has not these columns, or names a patch twice.
+        SourceError: One cannot be read, has not these columns, or names a patch twice; two differ in what
+            they tell of a patch.
     """
-    columns = _columns(path, pairs=pairs)
-    ids = columns[_ID]
-    splits = columns.get(_SPLIT, [None] * len(ids))
-    labels = columns.get(_LABELS, [None] * len(ids))
-    same: dict[tuple[str, ...], tuple[str, ...]] = {}
-    rows = {
-        name: Row(None if split is None else intern(split), _shared(names, same))
-        for name, split, names in zip(ids, splits, labels, strict=True)
-    }
-    of_s1 = dict(zip(columns.get(_S1, []), ids, strict=False))
-    for column, read in ((_ID, rows), (_S1, of_s1 if _S1 in columns else rows)):
-        if len(read) < len(ids):
+    rows: dict[str, Row] = {}
+    for table in tables:
+        found = _rows(table, pairs=pairs)
+        otherwise = [name for name, row in found.items() if rows.get(name, row) != row]
+        if otherwise:
             raise SourceError(
-                f"{path}: rows with the {column} of another row, or none: {len(ids) - len(read)}; expected a "
-                "row for each patch"
+                f"{table}: tells of {len(otherwise)} patches something else than the tables before it, for example of "
+                f"{otherwise[0]}; leave one table out"
             )
+        rows |= found
+    of_s1 = {row.s1: name for name, row in rows.items() if row.s1 is not None}
+    if pairs:
+        _check_once(tables, _S1, len(of_s1), len(rows))
     return Metadata(rows, of_s1)
 
 
-def _columns(path: str, *, pairs: bool) -> dict[str, list[Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if not Path(path).is_file():
-        raise ConfigError(f"{path}: there is no such file, expected BigEarthNet's metadata.parquet")
-    needed = {_ID, _S1} if pairs else {_ID}
-    try:
-        with pq.ParquetFile(path) as file:
-            there = file.schema_arrow.names
-            if lacking := sorted(needed - {*there}):
-                raise SourceError(
-                    f"{path}: has the columns {', '.join(there)}, expected {' and '.join(lacking)} too; give "
-                    "the metadata.parquet of BigEarthNet v2"
-                )
-            wanted = [name for name in (_ID, _S1, _SPLIT, _LABELS) if name in there]
-            return file.read(columns=wanted).to_pydict()  # type: ignore[no-any-return]
-    except (pa.ArrowException, OSError) as error:
-        if isinstance(error, SourceError):
-            raise
-        raise SourceError(f"{path}: this Parquet file cannot be read: {error}") from error
+def _rows(table: str, *, pairs: bool) -> dict[str, Row]:
+    needed = (_ID, _S1) if pairs else (_ID,)
+    rows: dict[str, Row] = {}
+    same: dict[Any, tuple[str, ...] | None] = {}
+    count = 0
+    for cells in read_rows(table, (*needed, _SPLIT, LABELS), needed=needed, expected=_EXPECTED):
+        count += 1
+        if name := text_of(cells.get(_ID)):
+            rows[name] = Row(
+                (text_of(cells.get(_S1)) or None) if pairs else None,
+                intern(text_of(cells.get(_SPLIT))) or None,
+                _shared_labels(cells.get(LABELS), same, table),
+            )
+    _check_once([table], _ID, len(rows), count)
+    return rows
 
 
-def _shared(
-    names: Iterable[str] | None, same: dict[tuple[str, ...], tuple[str, ...]]
+def _check_once(tables: Sequence[str], column: str, names: int, rows: int) -> None:
+    if names < rows:
+        raise SourceError(
+            f"{', '.join(tables)}: rows with the {column} of another row, or none: {rows - names}; expected a row for "
+            "each patch"
+        )
+
+
+def _shared_labels(
+    cell: Any, same: dict[Any, tuple[str, ...] | None], table: str
 ) -> tuple[str, ...] | None:
     """Labels as a tuple that all patches of the same labels share."""
-    if names is None:
-        return None
-    labels = tuple(names)
-    return same.setdefault(labels, labels)
+    told = tuple(cell) if isinstance(cell, list) else cell
+    if told not in same:
+        same[told] = labels_of(cell, table)
+    return same[told]
 
 
 def _tell(path: str, *, patches: int, unknown: list[str], unused: set[str]) -> None:
@@ -140,13 +145,9 @@ def _tell(path: str, *, patches: int, unknown: list[str], unused: set[str]) -> N
             "of this data set"
         )
     if unknown:
-        warnings.warn(
+        warn(
             f"{path}: patches that are not in it: {len(unknown)} of {patches}, for example {unknown[0]}; they have no "
-            "split and no labels",
-            stacklevel=4,
+            "split and no labels"
         )
     if unused:
-        warnings.warn(
-            f"{path}: rows without a patch: {len(unused)}, for example {min(unused)}",
-            stacklevel=4,
-        )
+        warn(f"{path}: rows without a patch: {len(unused)}, for example {min(unused)}")

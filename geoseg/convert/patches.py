@@ -12,10 +12,12 @@ from geoseg.convert.finding.doubled import doubled_keys
 from geoseg.convert.finding.groups import group_patches
 from geoseg.convert.finding.hints import check_level, nothing_found
 from geoseg.convert.finding.naming import sample_else
+from geoseg.convert.given import AnyPath, path_of, paths_of, sources_of
 from geoseg.convert.layout import Group, Layout
 from geoseg.convert.metadata import with_metadata
 from geoseg.convert.patch import Incomplete, Patch
 from geoseg.errors import ConfigError, SourceError
+from geoseg.sources.store.sharding import shard_of_key
 
 __all__ = ["Incomplete", "Patch", "find_patches", "missing_files"]
 
@@ -25,10 +27,10 @@ MAX_KEY_BYTES = 511
 
 def find_patches(
     layout: Layout,
-    sources: Mapping[str, str],
+    sources: Mapping[str, AnyPath],
     *,
-    metadata: str | None = None,
-    without: str | None = None,
+    metadata: AnyPath | Sequence[AnyPath] | None = None,
+    without: AnyPath | None = None,
 ) -> list[Patch]:
     """The patches in folders: groups in the layout's order, paths sorted as text within each.
 
@@ -36,27 +38,42 @@ def find_patches(
         layout: What to look for.
         sources: {name of a group: folder}; at least one. A group of a table may go without: its paths are
             then relative to the table's folder.
-        metadata: A table that pairs patches and has their splits and labels, for layouts that know one.
+        metadata: A table that pairs patches and has their splits and labels, or several, for layouts that know
+            such.
         without: A folder in which nothing is looked for: a store may lie in a source.
 
     Raises:
-        ConfigError: No source is given, or one is no folder; the layout knows no metadata.
-        SourceError: A source has no patch; a key is there twice, or too long for LMDB.
+        ConfigError: No source is given, or one is no folder; the layout knows no metadata, or a table of it is
+            missing; an argument is no path.
+        SourceError: A source has no patch; a key is there twice, or too long for LMDB; tables cannot be read, or
+            differ.
     """
-    roots = _roots(layout, sources)
-    if metadata is not None and layout.metadata is None:
-        raise ConfigError(f"layout {layout.name!r} takes no metadata, got {metadata}; leave it out")
+    roots = _roots(layout, sources_of(sources))
+    tables = paths_of(metadata, "metadata")
+    left_out = None if without is None else path_of(without, "without")
+    if tables and layout.metadata is None:
+        raise ConfigError(
+            f"layout {layout.name!r} takes no metadata, got {', '.join(tables)}; leave it out"
+        )
     patches: list[Patch] = []
     for group in layout.groups:
         if group.name in roots:
-            patches += _of_group(layout, group, roots[group.name], without)
+            patches += _of_group(layout, group, roots[group.name], left_out)
     patches = _with_unique_samples(layout, patches)
     _check_keys(layout, patches)
-    return patches if metadata is None else with_metadata(patches, metadata)
+    return with_metadata(patches, tables) if tables else patches
+
+
+def of_shard(patches: Sequence[Patch], shard: Sequence[int] | None) -> list[Patch]:
+    """The patches of a shard, (number from 0, count); all of None."""
+    if shard is None:
+        return [*patches]
+    number, count = shard
+    return [patch for patch in patches if shard_of_key(patch.key, count) == number]
 
 
 def _roots(layout: Layout, sources: Mapping[str, str]) -> dict[str, str]:
-    given = {layout.group(name).name: str(folder) for name, folder in sources.items()}
+    given = {layout.group(name).name: folder for name, folder in sources.items()}
     tables = {
         group.name: str(Path(group.table).parent)
         for group in layout.groups

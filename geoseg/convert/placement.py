@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,7 +14,7 @@ from geoseg.convert.images import Image
 from geoseg.errors import SourceError
 from geoseg.grid import Grid, compose, to_crs
 
-_HALF = 0.5
+TOLERANCE = 0.5
 """Pixels, of the coarser of two bands: what lies further off lies elsewhere."""
 
 _CURE = "bands of a patch cover the same ground"
@@ -43,18 +43,20 @@ def placed(pieces: Sequence[Piece]) -> tuple[Grid | None, tuple[str, ...]]:
 
     The place is that of the largest file that has CRS and transform, else of the largest with a transform;
     a CRS without one is no place. All bands of a patch cover the same ground: a file without a place is
-    taken to cover that of the others.
+    taken to cover that of the others. Of a mask that cannot be compared by place, the size is to fit.
 
     Args:
         pieces: All files of a patch.
 
     Raises:
         SourceError: A file lies elsewhere: its CRS is another one, or a corner is more than half a pixel
-            (of the coarser of both) away from that of the largest; or a georeference makes no grid.
+            (of the coarser of both) away from that of the largest; a mask without a place has another size
+            than the image, and not by a whole factor; or a georeference makes no grid.
     """
     kinds: dict[object, Piece] = {}
     for piece in pieces:  # most bands lie like another one
         kinds.setdefault(_place(piece), piece)
+    _check_masks(kinds.values())
     there = [piece for piece in kinds.values() if piece.image.transform is not None]
     unplaced: tuple[str, ...] = ()
     if len(there) < len(kinds):
@@ -72,7 +74,7 @@ def placed(pieces: Sequence[Piece]) -> tuple[Grid | None, tuple[str, ...]]:
 def _place(piece: Piece) -> object:
     """Equal for files that lie alike."""
     image = piece.image
-    return image.transform, image.data.shape, image.crs
+    return image.transform, image.data.shape, image.crs, piece.is_mask
 
 
 def _is_lost(piece: Piece, there: Sequence[Piece]) -> bool:
@@ -119,11 +121,32 @@ def _check_ground(piece: Piece, anchor: Piece) -> None:
             f"{piece.path}: its CRS is {one.crs}, that of {anchor.path} {other.crs}; {_CURE}"
         )
     off = pixels_apart((one.transform, piece.size), (other.transform, anchor.size))
-    if off > _HALF:
+    if off > TOLERANCE:
         raise SourceError(
             f"{piece.path}: its corners lie {off:.4g} pixels away from those of {anchor.path}, expected at "
-            f"most {_HALF}; {_CURE}"
+            f"most {TOLERANCE}; {_CURE}"
         )
+
+
+def _check_masks(pieces: Collection[Piece]) -> None:
+    """See that masks have the size of the largest image, or that by a whole factor, where places cannot tell.
+
+    Raises:
+        SourceError: One is another picture, or cut otherwise: it would be stretched over the image.
+    """
+    image = max((piece for piece in pieces if not piece.is_mask), key=_pixels)
+    height, width = image.size
+    for mask in (piece for piece in pieces if piece.is_mask):
+        if None not in (mask.image.transform, image.image.transform):
+            continue
+        rows, cols = mask.size
+        is_whole = rows % height == 0 or height % rows == 0
+        if not is_whole or rows * width != cols * height:
+            raise SourceError(
+                f"{mask.path}: this mask has {rows} x {cols} pixels and tells no place to compare, its image "
+                f"{image.path} {height} x {width}; expected the same size, or that by a whole factor: pair the "
+                "right files, or georeference both"
+            )
 
 
 Place = tuple[Affine, tuple[int, int]]

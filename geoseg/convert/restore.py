@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.convert.conversion import Progress
+from geoseg.convert.given import AnyPath, path_of
 from geoseg.convert.restoring.bands import Band, bands_of, changed, left_out, transform_for
 from geoseg.convert.restoring.files import write_file
 from geoseg.convert.restoring.names import file_names
@@ -23,6 +23,7 @@ from geoseg.sources.store.manifest import manifest_path
 from geoseg.sources.store.manifesttable import read_manifest
 from geoseg.sources.store.patch import find_patch
 from geoseg.sources.store.reader import StoreReader
+from geoseg.warn import warn
 
 KEY_TAG, SPLIT_TAG, LABELS_TAG = "GEOSEG_KEY", "GEOSEG_SPLIT", "GEOSEG_LABELS"
 """Tags of each file: its patch's key, its part of the data set, and its labels as a JSON list."""
@@ -48,8 +49,8 @@ class Restored:
 
 
 def to_geotiff(
-    store: str,
-    target: str,
+    store: AnyPath,
+    target: AnyPath,
     *,
     keys: Iterable[str] | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -72,10 +73,12 @@ def to_geotiff(
 
     Raises:
         SourceError: The store or a patch cannot be read, or there is no such key.
-        ConfigError: Two keys, or two bands of a patch, would have one name of a file.
+        ConfigError: Two keys, or two bands of a patch, would have one name of a file; store or target is no
+            path.
         StoreError: The folder is there already with something in it, or cannot be written.
     """
     began = time.monotonic()
+    store, target = path_of(store, "store"), path_of(target, "target")
     reader = StoreReader(store)
     wanted = _wanted(reader, keys)
     names = file_names(wanted, "keys", cure="restore them in two runs, each with keys= of one")
@@ -219,13 +222,9 @@ def _refuse_what_is_there(path: Path) -> None:
 
 def _warn(store: str, counts: Mapping[str, int]) -> None:
     if counts["left out"]:
-        warnings.warn(
-            f"{store}: {counts['left out']} arrays that are no planes of pixels were left out",
-            stacklevel=3,
-        )
+        warn(f"{store}: {counts['left out']} arrays that are no planes of pixels were left out")
     if counts["changed"]:
-        warnings.warn(
+        warn(
             f"{store}: {counts['changed']} patches have bands of bool or float16, which GeoTIFF lacks; they "
-            "were written as uint8 and float32 with the same values",
-            stacklevel=3,
+            "were written as uint8 and float32 with the same values"
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from geoseg.convert.conversion import Conversion, Progress
+from geoseg.convert.given import AnyPath, path_of
 from geoseg.convert.layout import MASK
 from geoseg.convert.scening.missing import Missing, missing_in
 from geoseg.convert.scening.patches import (
@@ -38,7 +39,7 @@ _FORMAT = 1
 
 def convert_scenes(
     scenes: Sequence[Scene] | Mapping[str, Sequence[Scene]],
-    target: str,
+    target: AnyPath,
     *,
     size: Size | None = None,
     stride: Size | None = None,
@@ -78,12 +79,13 @@ def convert_scenes(
 
     Raises:
         ConfigError: There is no scene or no window, two scenes have one id, the scenes differ in bands or
-            dtype, or a band has the name of another array.
+            dtype, a band has the name of another array, or the target is no path.
         SourceError: Pixels cannot be read, or a valid one has the value `nodata`.
         LabelError: Scenes have labels of different classes, or ids outside them.
         StoreError: The folder is there already with something in it, or cannot be written.
     """
     began = time.monotonic()
+    target = path_of(target, "target")
     splits = _by_split(scenes)
     every = [scene for _, scene in splits]
     _check(every, size=size, stride=stride)
@@ -122,8 +124,8 @@ def _cache_for(scene: Scene) -> int:
 
 
 def _write(store: StoreWriter, patch: CutPatch, scene: Scene, split: str | None) -> int:
-    """Add a patch; the bytes of its arrays."""
-    store.write(
+    """Add a patch; the bytes of its value."""
+    return store.write(
         patch.key,
         patch.arrays,
         grid=patch.grid,
@@ -133,7 +135,6 @@ def _write(store: StoreWriter, patch: CutPatch, scene: Scene, split: str | None)
         sample=patch.key,
         split=split,
     )
-    return sum(array.nbytes for array in patch.arrays.values())
 
 
 def _by_split(

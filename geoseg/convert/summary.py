@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from geoseg.convert.given import AnyPath, paths_of
 from geoseg.convert.summing.bands import Kinds, bands_and_sizes
 from geoseg.convert.summing.ground import Ground
 from geoseg.errors import ConfigError
@@ -22,7 +23,7 @@ _SHOWN = 100
 """Labels and sizes that are listed; of more, the most frequent ones."""
 
 
-def summary(store: str | Sequence[str]) -> dict[str, Any]:
+def summary(store: AnyPath | Sequence[AnyPath]) -> dict[str, Any]:
     """What a store holds, or several stores together; plain values for JSON.
 
     With a manifest nothing else is read, so that half a million patches take seconds. Without one, all
@@ -31,17 +32,18 @@ def summary(store: str | Sequence[str]) -> dict[str, Any]:
 
     Returns:
         `kind` ("store"), `stores`, `patches`, `first` (key), `bytes` (of the files of values), `manifest`
-        (whether each has one), `looked_at` (None: all), `layout`, `groups`, `splits`, `labels` and
-        `compression` (each {name: patches}), `bands` ({name: [{dtype, shape, patches}, ...]}, the most
-        frequent shapes first), `bands_in_order` (of the first patch), `nodata` ({name: numbers}),
+        (whether each has one), `looked_at` (None: all), `layout` (names), `groups`, `splits` and `compression`
+        (each {name: patches}), `labels` ({name: patches} of the 100 most frequent), `label_count` (how many
+        there are in all), `bands` ({name: [{dtype, shape, patches}, ...]}, the most
+        frequent shapes first and at most 100), `bands_in_order` (of the first patch), `nodata` ({name: numbers}),
         `classes` (names of what `mask` holds), `georeferenced` (patches), `crs` ({text: patches}) and
         `bounds_4326` ([left, bottom, right, top] in degrees of the patches' corners).
 
     Raises:
-        ConfigError: There is no store.
+        ConfigError: There is no store, or what is given is no path.
         SourceError: A store or its manifest cannot be read.
     """
-    uris = [store] if isinstance(store, str) else list(store)
+    uris = paths_of(store, "store")
     if not uris:
         raise ConfigError("there is no store to look at; name at least one")
     looked = _Looked()

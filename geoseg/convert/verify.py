@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from geoseg.convert.conversion import Progress
+from geoseg.convert.given import AnyPath, path_of, paths_of, sources_of
+from geoseg.convert.patches import of_shard
 from geoseg.convert.verifying.faults import Fault, Faults
 from geoseg.convert.verifying.fields import Fields
 from geoseg.convert.verifying.matching import Matched, matched
 from geoseg.convert.verifying.patches import Judge
 from geoseg.convert.verifying.rows import Rows, rows_of
+from geoseg.errors import ConfigError
 from geoseg.sources.store.reader import StoreReader
-from geoseg.sources.store.sharding import shard_of_key
 
 if TYPE_CHECKING:
     from geoseg.convert.layout import Layout
@@ -30,8 +33,8 @@ class Verification:
     store: str
     layout: str
     """The layout by which originals were found."""
-    sources: Mapping[str, str]
-    """{group: folder}."""
+    sources: Mapping[str, str | tuple[str, ...]]
+    """{group: folder}; of several folders, all."""
     manifest: bool
     """Whether there is one; without it no hash and no georeference is checked."""
     patches: int
@@ -69,12 +72,12 @@ class Verification:
 
 
 def verify(
-    store: str,
-    sources: Sequence[str] | Mapping[str, str],
+    store: AnyPath,
+    sources: Sequence[AnyPath] | Mapping[str, AnyPath],
     *,
     layout: str | Layout | None = None,
-    metadata: str | None = None,
-    table: str | None = None,
+    metadata: AnyPath | Sequence[AnyPath] | None = None,
+    table: AnyPath | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Verification:
     """Compare a store with the data set that it was made of.
@@ -88,25 +91,34 @@ def verify(
 
     Args:
         store: The store; one shard is compared with its part of the data set.
-        sources: The folders that it was made of, in any order, or {group of the layout: folder}. Patches
-            of groups that are not named are counted as `unchecked`.
+        sources: The folders that it was made of, in any order and several of a group where it was added to, or
+            {group of the layout: folder}. Patches of groups that are not named are counted as `unchecked`.
         layout: Of the data set; None: as the manifest tells, and without one each layout is tried.
-        metadata: The table that was given to the conversion; without it sample, split and labels that it
-            tells are not compared, and counted as `without_metadata`.
-        table: Of a layout whose patches are named in one (CSV or Parquet); None: a file among the sources,
-            else the one of its name in their folder.
+        metadata: The table that was given to the conversion, or several; without it sample, split and labels
+            that it tells are not compared, and counted as `without_metadata`.
+        table: Of a layout whose patches are named in one (CSV or Parquet); None: the files among the
+            sources, else those of its name in their folders.
         progress: Called after each patch.
 
     Raises:
-        ConfigError: No layout fits, a folder is no source of it, its table is not found, or the store was
-            made of scenes.
+        ConfigError: No layout fits, a folder is no source of it, its table is not found, the store was made of
+            scenes, or an argument is no path.
         SourceError: The store or its manifest cannot be read, or a folder is missing or empty.
     """
     began = time.monotonic()
+    store = path_of(store, "store")
+    tables = paths_of(metadata, "metadata")
     reader = StoreReader(store)
     rows = rows_of(reader)
-    found = matched(reader, sources, layout=layout, told=rows.told, metadata=metadata, table=table)
-    unknown = found.layout.metadata is not None and metadata is None
+    found = matched(
+        reader,
+        _folders(sources),
+        layout=layout,
+        told=rows.told,
+        metadata=tables,
+        table=None if table is None else path_of(table, "table"),
+    )
+    unknown = found.layout.metadata is not None and not tables
     fields = Fields({g.name: g for g in found.layout.groups}, without_metadata=unknown)
     judge = Judge(reader, rows, fields, Faults())
     patches = _compared(judge, found, progress=progress, began=began)
@@ -130,6 +142,16 @@ def verify(
     )
 
 
+def _folders(sources: Any) -> Sequence[str] | Mapping[str, str]:
+    if isinstance(sources, Mapping):
+        return sources_of(sources)
+    if isinstance(sources, str | PathLike) or not isinstance(sources, Iterable):
+        raise ConfigError(
+            f"sources is {sources!r}, expected the folders that the store was made of; name them in a list"
+        )
+    return paths_of(sources, "sources")
+
+
 def _compared(
     judge: Judge,
     found: Matched,
@@ -140,7 +162,7 @@ def _compared(
     """Compare what the sources give; how many patches of the store that were."""
     groups = {group.name: group for group in found.layout.groups}
     shard = judge.rows.told.get("shard")
-    patches = [p for p in found.patches if shard is None or _within(p.key, shard)]
+    patches = of_shard(found.patches, shard)
     compared = 0
     for done, patch in enumerate(patches, start=1):
         if patch.key in judge.reader:
@@ -152,11 +174,6 @@ def _compared(
         if progress is not None:
             progress(Progress(done, len(patches), judge.nbytes, time.monotonic() - began))
     return compared
-
-
-def _within(key: str, shard: Sequence[int]) -> bool:
-    number, count = shard
-    return shard_of_key(key, count) == number
 
 
 def _without_source(judge: Judge, found: Matched) -> dict[str, int]:

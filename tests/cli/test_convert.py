@@ -24,6 +24,7 @@ from geoseg.cli.convert.progress import patch_bar
 from geoseg.convert import Progress
 from geoseg.convert.layouts import LAYOUTS
 from tests.cli.datasets import CITIES, S1, S2, bigearthnet, cities
+from tests.support.waiting import PATIENCE
 
 MAPS = "--bigearthnet-reference-maps-dir"
 
@@ -388,6 +389,15 @@ def test_bigearthnets_own_table_pairs_patches_and_has_their_splits_and_labels(ge
         assert pair["sample"].nunique() == 1
         assert pair["split"].tolist() == [row["split"]] * 2
         assert [list(labels) for labels in pair["labels"]] == [["Pastures"]] * 2
+    for i, row in enumerate(rows):
+        pd.DataFrame([row | {"labels": "Pastures"}]).to_csv(f"{i}.csv", index=False)
+    halves = ("--metadata", "0.csv", "--metadata", "1.csv")
+    found = geoseg(*s2_dir(*more[:2], *halves, "--target-dir", "q"))
+    assert (found.code, found.err) == (0, "")
+    pd.testing.assert_frame_equal(
+        pd.read_parquet("q/manifest.parquet"), pd.read_parquet("o/manifest.parquet")
+    )
+    assert geoseg("verify", "q", "s1", "s2", *halves).code == 0
     found = geoseg(*s2_dir("--metadata", "none.parquet", "--target-dir", "p"))
     assert (found.code, found.err.count("\n")) == (2, 1)
     assert "none.parquet" in found.err
@@ -440,7 +450,7 @@ def test_a_run_that_was_stopped_goes_on(geoseg, tmp_path, monkeypatch, number):
     words = ["convert", "uc-merced", "--dataset-dir", "in", "--num-workers", "0", "--target-dir"]
     code = HIT_AT.format(number=int(number))
     run = [sys.executable, "-c", code, *words, "o"]
-    done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(run, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert not Path("o").exists()
     if number == signal.SIGTERM:
         assert done.returncode == 1

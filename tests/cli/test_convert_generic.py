@@ -111,12 +111,16 @@ def test_a_check_looks_at_a_shard_alone(geoseg, data):
     ]
     assert sum(map(len, keys)) == 4
     assert set.union(*keys) == {"train0", "train1", "val0", "val1"}
+    found = geoseg(*words, "--shard", "3/3")
+    assert (found.code, found.out) == (2, "")
+    assert "shard is 3 of 3, expected 0 to 2 of 3" in found.err
 
 
 def test_the_help_says_what_keys_and_patterns_mean_beside_a_table(geoseg):
     told = " ".join(geoseg("convert", "generic", "--help").out.split())
     assert "{split}_{stem}" in told
     assert "Where its column image names folders, --images says which files in each" in told
+    assert "--metadata" not in told
 
 
 SCENE = """
@@ -146,6 +150,15 @@ def test_the_scenes_of_an_experiment_become_windows_with_their_parts(geoseg, dat
     }
     patch = StoreReader("o").read("b_0_5")
     np.testing.assert_array_equal(patch["mask"], read("in/val/masks/val0.tif")[0, :5, 5:10])
+
+
+def test_an_experiment_may_get_its_scenes_from_a_file_that_it_includes(geoseg, data):
+    Path("base.yaml").write_text(EXPERIMENT)
+    Path("e.yaml").write_text("include: base.yaml\noutput: other\n")
+    found = geoseg("convert", "generic", "--scenes", "e.yaml", "--target-dir", "o")
+    assert (found.code, found.err) == (0, "")
+    manifest = pd.read_parquet("o/manifest.parquet").set_index("key")
+    assert manifest["split"].to_dict() == {"a": "train", "b": "test"}
 
 
 def test_one_scene_is_one_patch(geoseg, data):

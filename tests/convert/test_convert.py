@@ -17,6 +17,10 @@ import safetensors
 import safetensors.numpy
 
 from geoseg.convert.convert import convert
+from geoseg.convert.layouts.generic import generic
+from geoseg.convert.restore import to_geotiff
+from geoseg.convert.summary import summary
+from geoseg.convert.verify import verify
 from geoseg.errors import ConfigError, SourceError, StoreError
 from geoseg.sources.store.environments import close_stores
 from geoseg.sources.store.reader import StoreReader
@@ -219,15 +223,54 @@ def test_a_source_in_the_target_is_refused(tmp_path, sources, target):
         ({"workers": -1}, "`workers` is -1"),
         ({"on_error": "go"}, "`on_error` is 'go'"),
         ({"shard": (3, 3)}, "shard is 3 of 3, expected 0 to 2"),
+        ({"shard": "0/2"}, r"`shard` is '0/2', expected its number from 0 and their count"),
+        ({"shard": (0, 2, 4)}, r"`shard` is \(0, 2, 4\)"),
+        (
+            {"sources": "data/s1"},
+            r"`sources` is 'data/s1', expected \{name of a group: its folder\}",
+        ),
+        ({"sources": {"s1": None}}, r"`sources\['s1'\]` is None, expected a path"),
+        ({"target": 3}, "`target` is 3, expected a path as text or pathlib.Path"),
+        ({"metadata": [b"m.csv"]}, "`metadata` is b'm.csv', expected a path"),
     ],
 )
 def test_a_call_that_makes_no_sense_is_an_error(tmp_path, sources, options, text):
     with pytest.raises(ConfigError, match=text):
-        convert("bigearthnet", sources, str(tmp_path / "out"), **options)
+        convert("bigearthnet", **({"sources": sources, "target": str(tmp_path / "out")} | options))
     assert listed(tmp_path) == ["data"]
 
 
+def test_paths_may_be_those_of_pathlib(tmp_path, sources):
+    folders = {group: Path(folder) for group, folder in sources.items()}
+    target = tmp_path / "out"
+    done = convert("bigearthnet", folders, target, workers=0)
+    assert (done.target, done.written) == (str(target), len(expected(sources)))
+    assert verify(target, folders).ok
+    assert verify(target, list(folders.values())).ok
+    assert summary(target)["patches"] == done.written
+    assert to_geotiff(target, tmp_path / "back").patches == done.written
+
+
 # What goes wrong
+
+
+def test_the_first_patch_is_skipped_as_others_are_where_no_bands_are_named(tmp_path):
+    folder = tmp_path / "images"
+    arrays = {name: np.full((4, 5), number, "u1") for number, name in enumerate("abc")}
+    for name, array in arrays.items():
+        write_tiff(folder / f"{name}.tif", array)
+    layout, call = generic(), {"workers": 0, "on_error": "skip"}
+    convert(layout, {"images": folder}, tmp_path / "out", **call)
+    (folder / "a.tif").write_bytes(b"junk")
+    with pytest.warns(UserWarning, match="1 patches cannot be read any more and were removed"):
+        done = convert(layout, {"images": folder}, tmp_path / "out", resume=True, **call)
+
+    # Each patch counts once: the one that is skipped is not among those that are removed.
+    assert [key for key, _ in done.skipped] == ["a"]
+    assert (done.patches, done.kept, done.removed, done.redone) == (3, 2, 0, 0)
+    assert raw(tmp_path / "out") == {
+        name: safetensors.numpy.save({"1": arrays[name]}) for name in "bc"
+    }
 
 
 def missing(path):

@@ -84,7 +84,7 @@ def test_little_address_space_is_enough(tmp_path):
         ("bigearthnet", {"compression": "zstd"}, "`compression` makes other bytes"),
         ("bigearthnet", {"embed_geo": True}, "`embed_geo` makes other bytes"),
         ("bigearthnet", {"shard": (0, 2)}, "`shard` makes other bytes"),
-        ("bigearthnet", {"append": True}, "leave `append` or"),
+        ("bigearthnet", {"append": True}, "`append` makes other bytes"),
     ],
 )
 def test_what_makes_other_bytes_is_refused(tmp_path, layout, options, text):

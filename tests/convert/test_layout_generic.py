@@ -221,6 +221,18 @@ def test_bands_that_are_not_named_are_those_of_the_first_image(write_raster, tmp
     assert settled(generic(bands=("x",)), patches).groups[0].bands == ("x",)
 
 
+def test_bands_that_are_not_named_are_those_of_the_first_image_that_can_be_opened(
+    write_raster, tmp_path
+):
+    (tmp_path / "a").mkdir()
+    for name in ("1", "2"):
+        (tmp_path / f"a/{name}.tif").write_bytes(b"no image")
+    write_raster("a/3.tif", np.zeros((2, 4, 5), "uint8"), descriptions=("Red", "Green"))
+    write_raster("a/4.tif", np.zeros((3, 4, 5), "uint8"))
+    layout = generic(images="a/{key}.tif")
+    assert settled(layout, found(layout, str(tmp_path))).groups[0].bands == ("Red", "Green")
+
+
 def test_the_first_image_that_is_none_is_an_error(place):
     layout = generic()
     patches = found(layout, place("a.tif"))
@@ -262,6 +274,29 @@ def test_a_table_names_images_masks_keys_splits_and_labels(place, tmp_path, name
     (tmp_path / "m" / "b.png").unlink()
     (item,) = missing_files(layout, patches)
     assert item.describe() == f"b ({root}/i/b.tif): missing: {root}/m/b.png"
+
+
+@pytest.mark.parametrize("cell", [0, 7, 0.0, False, "0"])
+def test_a_number_in_parquet_is_the_text_that_csv_has_of_it(place, tmp_path, cell):
+    place("a.tif")
+    row = {"image": "a.tif", "key": cell, "split": cell, "labels": cell}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "t.parquet")
+    (tmp_path / "t.csv").write_text(f"image,key,split,labels\na.tif,{cell},{cell},{cell}\n")
+    one, other = (
+        find_patches(generic(csv=str(tmp_path / name)), {}) for name in ("t.parquet", "t.csv")
+    )
+    assert one == other
+    assert [(p.key, p.split, p.labels) for p in one] == [(str(cell), str(cell), (str(cell),))]
+
+
+def test_a_column_of_a_table_that_no_csv_could_have_is_an_error(place, tmp_path):
+    place("a.tif")
+    table = pa.Table.from_pylist([{"image": "a.tif", "split": b"train"}])
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(
+        SourceError, match=r"t\.parquet: the column split holds binary, expected text"
+    ):
+        find_patches(generic(csv=str(tmp_path / "t.parquet")), {})
 
 
 def test_a_table_may_name_folders_with_a_file_a_band(place, tmp_path):

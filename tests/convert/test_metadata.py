@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import warnings
+from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -120,8 +123,108 @@ def test_a_table_that_cannot_be_read_is_told(sources, tmp_path):
     with pytest.raises(ConfigError, match=r"none\.parquet: there is no such file"):
         found(sources, str(tmp_path / "none.parquet"))
     (tmp_path / "m.parquet").write_text("no parquet")
-    with pytest.raises(SourceError, match=r"m\.parquet: this Parquet file cannot be read"):
+    with pytest.raises(SourceError, match=r"m\.parquet: this table cannot be read"):
         found(sources, str(tmp_path / "m.parquet"))
     pq.write_table(pa.table({"id": ["a"]}), tmp_path / "other.parquet")
     with pytest.raises(SourceError, match=r"has the columns id, expected patch_id and s1_name too"):
         found(sources, str(tmp_path / "other.parquet"))
+
+
+# Kinds of tables and cells
+
+
+def as_csv(rows, path):
+    """As spreadsheets write it, labels with `;` between them."""
+    columns = list(rows[0])
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(
+            one | {"labels": ";".join(map(str, one["labels"]))} if "labels" in one else one
+            for one in rows
+        )
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"split": 0}, {"split": 3}, {"labels": [0, 7]}, {"labels": ["one"]}, {"split": None}],
+)
+def test_csv_tells_what_parquet_tells_and_numbers_are_text(sources, table, tmp_path, changes):
+    rows = [row(1, **changes), row(2, **changes)]
+    patches = found(sources, table(rows))
+    assert found(sources, as_csv(rows, tmp_path / "m.csv")) == patches
+    one = row(1, **changes)
+    split = None if one["split"] is None else str(one["split"])
+    assert (patches[0].split, patches[0].labels) == (split, tuple(map(str, one["labels"])))
+
+
+def test_labels_in_a_text_have_a_semicolon_between_them(sources, table):
+    rows = [row(1, labels="Arable land, irrigated; Pastures"), row(2, labels="")]
+    patches = found(sources, table(rows))
+    assert [p.labels for p in patches[:2]] == [("Arable land, irrigated", "Pastures"), None]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_list_that_was_written_as_text_is_an_error(sources, table, tmp_path, ending):
+    rows = [row(n, labels=str(["Arable land", "Pastures"])) for n in (1, 2)]
+    path = table(rows)
+    if ending == "csv":
+        path = str(tmp_path / "m.csv")
+        pd.DataFrame(rows).to_csv(path, index=False)
+    with pytest.raises(SourceError, match=r"\['Arable land', 'Pastures'\].*a list written as text"):
+        found(sources, path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"split": b"train"}, "the column split holds binary, expected text or numbers;"),
+        ({"split": ["train"]}, "the column split holds list<"),
+        ({"labels": [b"sea"]}, r"the column labels holds list<.*\(or lists of such\)"),
+        ({"labels": [["sea"]]}, "the column labels holds list<"),
+        ({"patch_id": b"x"}, "the column patch_id holds binary"),
+    ],
+)
+def test_a_column_of_another_kind_is_an_error(sources, table, changes, text):
+    with pytest.raises(SourceError, match=text):
+        found(sources, table([row(1, **changes)]))
+
+
+def test_categories_are_text(sources, tmp_path):
+    frame = pd.DataFrame([row(1), row(2)]).astype({"split": "category"})
+    frame.to_parquet(tmp_path / "m.parquet")
+    assert {p.split for p in found(sources, str(tmp_path / "m.parquet"))} == {"train", "test"}
+
+
+def test_an_empty_csv_file_is_told(sources, tmp_path):
+    (tmp_path / "m.csv").write_text("")
+    with pytest.raises(SourceError, match="expected patch_id and s1_name too"):
+        found(sources, str(tmp_path / "m.csv"))
+
+
+# Several tables
+
+
+def test_several_tables_are_one_and_may_name_a_patch_alike(sources, table, tmp_path):
+    second = as_csv([row(1), row(2)], tmp_path / "snow.csv")
+    patches = found(sources, [table([row(1)]), Path(second)])
+    assert patches == found(sources, second)
+    assert {p.split for p in patches} == {"train", "test"}
+
+
+@pytest.mark.parametrize("changes", [{"split": "test"}, {"labels": []}, {"s1_name": f"{S1}_5_5"}])
+def test_tables_that_tell_different_things_of_a_patch_are_an_error(
+    sources, table, tmp_path, changes
+):
+    second = as_csv([row(2), row(1, **changes)], tmp_path / "snow.csv")
+    with pytest.raises(
+        SourceError, match=rf"snow\.csv: tells of 1 patches something else .* {S2}_1_1; leave"
+    ):
+        found(sources, [table([row(1)]), second])
+
+
+def test_tables_that_give_one_sentinel_1_patch_to_two_are_an_error(sources, table, tmp_path):
+    second = as_csv([row(2, s1_name=row(1)["s1_name"])], tmp_path / "snow.csv")
+    with pytest.raises(SourceError, match="rows with the s1_name of another row, or none: 1"):
+        found(sources, [table([row(1)]), second])

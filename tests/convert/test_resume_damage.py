@@ -251,6 +251,7 @@ def auxiliary(path, left):
     )
 
 
+@pytest.mark.filterwarnings("ignore:.*the manifest tells something else")  # another place
 @pytest.mark.parametrize("write", [world_file, auxiliary])
 @pytest.mark.parametrize("change", ["new", "other", "gone"])
 def test_a_change_beside_an_image_is_seen(source, out, reads, write, change):

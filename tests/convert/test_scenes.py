@@ -1,3 +1,4 @@
+import lmdb
 import numpy as np
 import pytest
 import rasterio
@@ -294,7 +295,9 @@ def test_the_same_scenes_give_the_same_bytes(scene, tmp_path):
 
 def test_progress_tells_of_each_patch(scene, tmp_path):
     seen = []
-    told = convert_scenes([scene("a")], str(tmp_path / "s"), size=12, progress=seen.append)
+    told = convert_scenes([scene("a")], tmp_path / "s", size=12, progress=seen.append)
+    with lmdb.open(told.target, readonly=True, lock=False) as env, env.begin() as transaction:
+        assert seen[-1].written_bytes == sum(len(value) for _, value in transaction.cursor())
     assert [p.done for p in seen] == list(range(1, told.patches + 1))
     assert {p.total for p in seen} == {told.patches}
 

@@ -317,7 +317,7 @@ def test_calls_that_do_not_fit_are_refused(store, data, tmp_path):
     for sources, told in (
         ([], "expected the folders"),
         (data["s1"], "expected the folders"),
-        ([data["s1"], data["s1"]], "are both the source 's1'"),
+        ([data["s1"], data["s1"]], "s1: is named twice"),
         ([str(tmp_path / "empty")], "gives no key of .*, which has keys such as S1A"),
     ):
         with pytest.raises(ConfigError, match=told):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,11 +14,11 @@ from geoseg.cli.convert.progress import patch_bar
 from geoseg.cli.convert.sources import sources_of
 from geoseg.cli.options import refuse_unless
 from geoseg.cli.prepare.cut import EdgeKind
+from geoseg.cli.scenefile import scenes_of
 from geoseg.cli.told import told_briefly
 from geoseg.errors import ConfigError
 
 if TYPE_CHECKING:
-    from geoseg.scene import Scene
     from geoseg.window import Edge
 
 NAME = "generic"
@@ -155,30 +154,3 @@ def _refuse_of_files(given: Mapping[str, Any], order: Order) -> None:
         raise ConfigError(
             f"{', '.join(wrong)}: has no meaning for --scenes, which come from no files of patches; leave it out"
         )
-
-
-def scenes_of(file: str) -> Sequence[Scene] | Mapping[str, Sequence[Scene]]:
-    """The scenes of an experiment by its parts, or the one of a file.
-
-    Raises:
-        ConfigError: There is no such file.
-        ValidationError: It describes neither.
-    """
-    import geoseg.sources  # noqa: F401 - every kind that a file may name
-    from geoseg import yamltext
-    from geoseg.scene import Scene
-
-    path = Path(file)
-    if not path.is_file():
-        raise ConfigError(
-            f"{file}: there is no such file, expected a scene or an experiment in YAML"
-        )
-    found = yamltext.load(path.read_text(encoding="utf-8"), name=file)
-    if isinstance(found, dict) and "image" in found:
-        return [Scene.from_yaml(path)]
-    from geoseg.experiment import Experiment
-
-    parts: dict[str, list[Scene]] = {}
-    for part, scene in Experiment.from_yaml(path).scenes():
-        parts.setdefault(part, []).append(scene)
-    return parts

@@ -56,10 +56,11 @@ Shard = Annotated[
     typer.Option("--shard", metavar="I/N", help="Only part I (from 0) of N of the patches."),
 ]
 Metadata = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         metavar="FILE",
-        help="A table of pairing, split and labels (Parquet or CSV), such as BigEarthNet's metadata.parquet.",
+        help="A table of pairing, split and labels (Parquet or CSV), such as BigEarthNet's metadata.parquet. May be "
+        "given several times.",
     ),
 ]
 CloudMask = Annotated[
@@ -70,6 +71,6 @@ Check = Annotated[
     typer.Option(
         "--check",
         help="Only list patches with files that are missing or empty; exit code 1 if there are any. Nothing is "
-        "written, so that only --shard, --metadata and --target-dir (which is not looked in) may stand beside it.",
+        "written, so that options of writing may not stand beside it; --target-dir may, and is not looked in.",
     ),
 ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +12,7 @@ from geoseg.cli.convert.progress import patch_bar
 from geoseg.cli.facts import show_facts
 from geoseg.cli.told import DATA, printable
 from geoseg.errors import ConfigError
+from geoseg.warn import warn
 
 if TYPE_CHECKING:
     from geoseg.convert.conversion import Conversion
@@ -24,7 +24,7 @@ class Order:
     """What the flags say, the sources left aside."""
 
     target: str | None
-    metadata: str | None
+    metadata: Sequence[str] | None
     workers: int | None
     on_error: Literal["stop", "skip"]
     resume: bool
@@ -62,21 +62,28 @@ def perform(layout: Layout, sources: Mapping[str, str], order: Order) -> None:
             append=order.append,
             rico_identical=order.rico_identical,
             embed_geo=order.embed_geo,
-            compression="zstd" if order.zstd else None,
+            compression=_compression(order),
             shard=order.shard,
             progress=seen,
         )
     show(done, as_json=order.as_json)
 
 
+_FLAGS = {"compression": "--zstd"}
+"""Arguments of `convert` whose flags have other names."""
+
+
+def _compression(order: Order) -> Literal["zstd"] | None:
+    return "zstd" if order.zstd else None
+
+
 def show(done: Conversion, *, as_json: bool) -> None:
     """What came of a conversion; of patches that are left out people get the number, programs all."""
     if done.skipped:
         are = "is" if len(done.skipped) == 1 else "are"
-        warnings.warn(
+        warn(
             f"{len(done.skipped)} of {done.patches} patches could not be read and {are} left out; "
-            f"{done.report} tells why",
-            stacklevel=2,
+            f"{done.report} tells why"
         )
     told = done.to_dict()
     show_facts(told if as_json else told | {"skipped": len(done.skipped)}, as_json=as_json)
@@ -125,28 +132,31 @@ def _refuse_of_writing(order: Order) -> None:
 
 
 def _refuse_other_bytes(order: Order) -> None:
-    flags = {
-        "--zstd": order.zstd,
-        "--embed-geo": order.embed_geo,
-        "--append": order.append,
-        "--shard": order.shard is not None,
-    }
-    wrong = [flag for flag, given in flags.items() if given]
-    if order.rico_identical and wrong:
+    """As `convert` refuses them, before any source is looked for."""
+    if not order.rico_identical:
+        return
+    from geoseg.convert.running.settings import other_bytes
+
+    wrong = other_bytes(
+        compression=_compression(order),
+        embed_geo=order.embed_geo,
+        append=order.append,
+        shard=order.shard,
+    )
+    if wrong:
+        flags = [_FLAGS.get(name, f"--{name.replace('_', '-')}") for name in wrong]
         raise ConfigError(
-            f"{', '.join(wrong)}: gives other bytes than rico-hdl's; leave it or --rico-identical out"
+            f"{', '.join(flags)}: gives other bytes than rico-hdl's; leave it or --rico-identical out"
         )
 
 
 def _look(layout: Layout, sources: Mapping[str, str], order: Order) -> None:
     """Tell which patches lack files, a line each."""
-    from geoseg.convert.patches import find_patches, missing_files
-    from geoseg.sources.store.sharding import shard_of_key
+    from geoseg.convert.given import shard_of
+    from geoseg.convert.patches import find_patches, missing_files, of_shard
 
     patches = find_patches(layout, sources, metadata=order.metadata, without=order.target)
-    if order.shard is not None:
-        part, count = order.shard
-        patches = [patch for patch in patches if shard_of_key(patch.key, count) == part]
+    patches = of_shard(patches, shard_of(order.shard))
     lacking = missing_files(layout, patches) if patches else []
     if order.as_json:
         listed = [

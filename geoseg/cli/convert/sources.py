@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from geoseg.errors import ConfigError
+from geoseg.warn import warn
 
 if TYPE_CHECKING:
     from geoseg.convert.layout import Layout
@@ -46,9 +46,7 @@ def sources_of(
         [(name, folders)] = found.items()
         if len(folders) == _TWICE:
             target = folders.pop()
-            warnings.warn(
-                f"{flags[name]}: is given twice; {target} is taken as --target-dir", stacklevel=3
-            )
+            warn(f"{flags[name]}: is given twice; {target} is taken as --target-dir")
     for name, folders in found.items():
         if len(folders) > 1:
             raise ConfigError(

@@ -72,10 +72,8 @@ def _incomplete(
 def _names_in(folder: str) -> frozenset[str]:
     try:
         with os.scandir(folder or ".") as entries:
-            # A link that leads nowhere is no file, a link to one is.
-            return frozenset(
-                entry.name for entry in entries if not entry.is_symlink() or entry.is_file()
-            )
+            # A folder and a link that leads nowhere are no files, a link to one is.
+            return frozenset(entry.name for entry in entries if entry.is_file())
     except OSError:
         return frozenset()
 

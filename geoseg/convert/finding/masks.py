@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Mapping
 
 from geoseg.convert.finding.walking import walk
 from geoseg.convert.layout import Group
 from geoseg.convert.templates import compiled
+from geoseg.convert.wildcards import expected_path
 from geoseg.errors import SourceError
+from geoseg.warn import warn
 
 _Key = tuple[str | None, ...]
-_PARTS = re.compile(
-    r"\(\?P<(?P<field>\w+)>[^()]*\)|\(\?P=(?P<again>\w+)\)|\(\?:\[\^/\]\+/\)\*|\[\^/\]\*|\[\^/\]"
-    r"|\\[AZ]|\\(?P<plain>\W)"
-)
-"""What `path_pattern` puts into a pattern beside plain letters."""
-_WILD = {"(?:[^/]+/)*": "**/", "[^/]*": "*", "[^/]": "?"}
 
 
 def find_masks(group: Group, root: str, *, without: str | None = None) -> Masks | None:
@@ -94,29 +88,7 @@ class Masks:
                 "masks as the pattern has them; correct it, or leave the masks out"
             )
         if unused := sorted(self._paths - self._used):
-            warnings.warn(
-                f"{root}: masks without an image, left out: {len(unused)}, among them {unused[0]}",
-                stacklevel=5,
-            )
+            warn(f"{root}: masks without an image, left out: {len(unused)}, among them {unused[0]}")
 
     def _key(self, match: re.Match[str]) -> _Key:
         return tuple(match[name] for name in self._names)
-
-
-def expected_path(pattern: str, fields: Mapping[str, str | None]) -> str:
-    r"""The path that a pattern would find, with stars for what may be anything.
-
-    The pattern itself, where it is no plain path with fields.
-
-    >>> expected_path(r"\A(?P<split>[^/]+)/masks/(?P<key>[^/]+)\.png\Z", {"key": "a1"})
-    '*/masks/a1.png'
-    """
-
-    def filled(part: re.Match[str]) -> str:
-        field = part["field"] or part["again"]
-        if field is not None:
-            return fields.get(field) or "*"
-        return part["plain"] or _WILD.get(part[0], "")
-
-    path = _PARTS.sub(filled, pattern)
-    return path if compiled(pattern).search(path) else pattern

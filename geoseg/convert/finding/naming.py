@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ def namer(group: Group, root: str) -> Name:
         group: Their group.
         root: The folder that the user named; its own name and the one above it may be in keys.
     """
-    above = "/".join(Path(root).absolute().parts[-2:])
+    above = _above(root)
     label_of_parent = "parent" in fields_of(group.label or "")
     own_sample = group.sample != "{key}"
     cut = (group.file or "").count("/") + 1 if group.kind == "files" else 0
@@ -50,9 +51,13 @@ def sample_else(group: Group, patch: Patch) -> str:
     """The sample of a patch where that of the group's `sample` is there twice."""
     if group.sample_else == "{key}":
         return patch.key
-    above = "/".join(Path(patch.root).absolute().parts[-2:])
-    fields = _path_fields(f"{above}/{patch.path}") | {"key": patch.key}
+    fields = _path_fields(f"{_above(patch.root)}/{patch.path}") | {"key": patch.key}
     return group.sample_else.format_map(fields)
+
+
+def _above(root: str) -> str:
+    """The names of a folder and of the one above it, also where the folder is given as `..`."""
+    return "/".join(Path(os.path.abspath(root)).parts[-2:])  # noqa: PTH100 - `absolute` keeps the dots
 
 
 def _path_fields(path: str) -> dict[str, str]:

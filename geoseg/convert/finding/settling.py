@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import rasterio
 
@@ -19,11 +20,11 @@ from geoseg.sources.handles import GDAL_ERRORS
 def settled(layout: Layout, patches: Sequence[Patch]) -> Layout:
     """The layout with the bands of every group named; the same one where they are.
 
-    One file a band: all that any patch has. One file of many bands: those of the group's first image, by their
-    descriptions, else numbered from "1".
+    One file a band: all that any patch has. One file of many bands: those of the group's first image that can be
+    opened, by their descriptions, else numbered from "1".
 
     Raises:
-        SourceError: The first image cannot be opened, or no file of a band is there.
+        SourceError: No image of a group can be opened, or no file of a band is there.
     """
     if all(group.bands for group in layout.groups):
         return layout
@@ -53,14 +54,26 @@ def _settled_group(group: Group, patches: Sequence[Patch]) -> Group:
         names = {name for patch in own for name in _bands_beside(group, patch)}
         bands = tuple(sorted(names, key=_natural))
     else:
-        patch = own[0]
-        first = within(patch.full_path, "" if group.file is None else group.file_name(patch))
-        bands = _bands_within(first)
+        first, bands = _first_opened(group, own)
     if not bands:
         raise SourceError(
             f"{own[0].full_path}: no file of a band is there, expected {group.file!r}; name the bands"
         )
     return group.with_bands(bands, like=first)
+
+
+def _first_opened(group: Group, patches: Sequence[Patch]) -> tuple[str, tuple[str, ...]]:
+    """(path, bands) of the first image that can be opened: what is to become of the others, the run decides."""
+    for patch in patches:
+        path = _image_of(group, patch)
+        with suppress(SourceError):
+            return path, _bands_within(path)
+    path = _image_of(group, patches[0])
+    return path, _bands_within(path)  # tells what is wrong with it
+
+
+def _image_of(group: Group, patch: Patch) -> str:
+    return within(patch.full_path, "" if group.file is None else group.file_name(patch))
 
 
 def _bands_within(path: str) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ they say. As everywhere, a pattern without a capital letter does not mind upper 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from pydantic import ValidationError
@@ -20,6 +19,7 @@ from pydantic import ValidationError
 from geoseg.convert.finding.settling import settled
 from geoseg.convert.layout import Group, Layout
 from geoseg.convert.templates import fields_of
+from geoseg.convert.wildcards import path_pattern, plain_pattern
 from geoseg.errors import ConfigError
 
 __all__ = ["ANY_IMAGE", "IMAGES", "generic", "path_pattern", "settled"]
@@ -28,9 +28,6 @@ IMAGES = "images"
 """The name of its only group."""
 ANY_IMAGE = r"\.(?:tiff?|jp2|png|jpe?g|img|vrt)$"
 """What is taken where no pattern is given."""
-
-_FIELDS = ("key", "band", "split", "label")
-_TOKENS = re.compile(r"\*\*/|\*|\?|\{(\w*)\}|[^*?{]+|\{")
 
 
 def generic(
@@ -48,7 +45,8 @@ def generic(
             `image` names folders: the files in each, such as `{band}.tif`.
         masks: The pattern of masks, with `{key}` as in `images`; a mask becomes the tensor `mask`.
         csv: A table in CSV or Parquet instead; see `geoseg.convert.finding.tables`.
-        bands: Names of the bands, in the order of the file; None leaves that to `settled`.
+        bands: Names of the bands, in the order of the file, of which those are left out that come after; None
+            leaves that to `settled`.
         key: A template of keys; None is `{key}` where the pattern has it, else the name without ending.
 
     Raises:
@@ -56,6 +54,10 @@ def generic(
     """
     if images is None and csv is None and masks is not None:
         raise ConfigError("masks need a pattern of images with the same {key}; give images, too")
+    if isinstance(bands, str):  # its letters would be bands
+        raise ConfigError(f"bands is {bands!r}, expected a list of names, such as [{bands!r}]")
+    images = None if images is None else plain_pattern(images)
+    masks = None if masks is None else plain_pattern(masks)
     try:
         if csv is not None:
             group = _of_table(csv, images=images, masks=masks, bands=bands, key=key)
@@ -86,6 +88,7 @@ def _group(
         "pattern": pattern,
         "key": key,
         "bands": tuple(bands or ()),
+        "more_bands": bool(bands) and "band" not in fields_of(file or ""),
         "file": file,
         "table": table,
     }
@@ -167,37 +170,3 @@ def _strange(file: str) -> str | None:
     """What no name of a file within a patch's folder has: a field of the search, or a star."""
     strange = set(fields_of(file)) - {"key", "band", "name", "stem"} or {*"*?"} & {*file}
     return min(strange, default=None)
-
-
-def path_pattern(pattern: str, *, bands: Sequence[str] | None = None) -> str:
-    r"""The regular expression of a pattern of paths.
-
-    >>> path_pattern("{split}/*.tif")
-    '\\A(?P<split>[^/]+)/[^/]*\\.tif\\Z'
-
-    Raises:
-        ConfigError: It has an unknown field or a brace too many.
-    """
-    seen: set[str] = set()
-    parts = [_expression(token, pattern, seen, bands) for token in _TOKENS.finditer(pattern)]
-    return rf"\A{''.join(parts)}\Z"
-
-
-def _expression(
-    token: re.Match[str], pattern: str, seen: set[str], bands: Sequence[str] | None
-) -> str:
-    text, field = token[0], token[1]
-    wild = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
-    if field is None and text != "{":
-        return wild.get(text) or re.escape(text)
-    if field not in _FIELDS:
-        known = ", ".join(f"{{{name}}}" for name in _FIELDS)
-        raise ConfigError(
-            f"{pattern!r}: {text!r} is no field of a pattern; expected one of {known}"
-        )
-    if field in seen:
-        return f"(?P={field})"
-    seen.add(field)
-    if field == "band":
-        return f"(?P<band>{'|'.join(map(re.escape, bands)) if bands else '[^/]+?'})"
-    return f"(?P<{field}>[^/]+)"

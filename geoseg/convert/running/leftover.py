@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,13 +12,12 @@ from geoseg.convert.running.settings import Settings, read_settings
 from geoseg.convert.running.syncing import sync
 from geoseg.convert.running.target import NEW, Target
 from geoseg.sources.store.environments import DATA_FILE
+from geoseg.warn import warn
 
 SETTINGS = "settings.json"
 _ROWS = "rows"
 _BASE = "base"
 """Beside the settings: the state of the finished store that was copied."""
-_LEVEL = 4
-"""Calls between `convert` and a warning of this file."""
 
 
 class Leftover:
@@ -90,10 +88,9 @@ class Leftover:
 
     def _warn_of_damage(self, journal: Journal) -> None:
         if damaged := journal.damaged:
-            warnings.warn(
+            warn(
                 f"{self._target.uri}: {damaged[0].name}, which a killed run had noted, is damaged "
-                f"({len(damaged)} such files): the patches that it tells of are read again",
-                stacklevel=2 + _LEVEL,
+                f"({len(damaged)} such files): the patches that it tells of are read again"
             )
 
     def _warn(self, what: str, *, why: str = "") -> None:
@@ -103,4 +100,4 @@ class Leftover:
                 why = "its settings are not known"
                 if self._settings.rico_identical:
                     why = "a file that is written in two goes is not identical to rico-hdl's"
-        warnings.warn(f"{self._target.uri}: {what}: {why}", stacklevel=2 + _LEVEL)
+        warn(f"{self._target.uri}: {what}: {why}")

@@ -25,8 +25,8 @@ class Counts:
     kept: int = 0
     redone: int = 0
     removed: int = 0
-    retold: int = 0
-    """Kept values of which the manifest tells something else."""
+    retold: list[str] = field(default_factory=list)
+    """Keys of kept values of which the manifest tells something else than before."""
     written_bytes: int = 0
     skipped: list[Failed] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Counts:
     @property
     def changed(self) -> bool:
         """Whether the store is another than before."""
-        return bool(self.written or self.redone or self.removed or self.retold)
+        return bool(self.written or self.redone or self.removed or self.lost or self.retold)
 
 
 class Run:
@@ -150,7 +150,8 @@ class Run:
             self.counts.written += 1
         elif noted.sha256 == row["sha256"] and self._work.holds(row["key"]):
             self.counts.kept += 1
-            self.counts.retold += not journal.is_told(row)
+            if not journal.is_told(row):
+                self.counts.retold.append(row["key"])
             self._writing.keep(encoded, state)
             return
         else:
@@ -167,7 +168,7 @@ class Run:
             )
             self.counts.lost.append(key)
         if key in journal.noted:
-            self.remove([key])
+            self._work.remove([key])  # counted as skipped, not as removed too
         self.counts.skipped.append(failed)
         self._tell()
 

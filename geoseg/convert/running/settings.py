@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
-from geoseg.convert.layout import Layout
+from geoseg.convert.layout import Group, Layout
 from geoseg.errors import ConfigError
 
 FORMAT = 1
@@ -24,20 +24,15 @@ class Settings:
     embed_geo: bool = False
     rico_identical: bool = False
     shard: tuple[int, int] | None = None
+    metadata: bool = False
+    """Whether tables tell split, labels, and what belongs together."""
 
-    def check(self) -> None:
-        """See that they fit each other.
+    def check(self, *, append: bool) -> None:
+        """See that they fit each other, and that a store may be added to with them.
 
         Raises:
             ConfigError: They do not.
         """
-        if self.shard is not None:
-            part, count = self.shard
-            if not 0 <= part < count:
-                raise ConfigError(
-                    f"shard is {part} of {count}, expected 0 to {count - 1} of {count}; shards are "
-                    "counted from 0"
-                )
         if not self.rico_identical:
             return
         if not self.layout.rico:
@@ -45,11 +40,14 @@ class Settings:
                 f"rico-hdl knows no layout {self.layout.name!r}, so that no file can be identical to its; "
                 "leave out `rico_identical`"
             )
-        for name in ("compression", "embed_geo", "shard"):
-            if getattr(self, name):
-                raise ConfigError(
-                    f"`{name}` makes other bytes than rico-hdl's; leave it or `rico_identical` out"
-                )
+        wrong = other_bytes(
+            compression=self.compression, embed_geo=self.embed_geo, append=append, shard=self.shard
+        )
+        if wrong:
+            raise ConfigError(
+                f"{', '.join(f'`{name}`' for name in wrong)} makes other bytes than rico-hdl's; leave it or "
+                "`rico_identical` out"
+            )
 
     def told(self) -> dict[str, Any]:
         """As JSON takes it, without a path of this machine."""
@@ -64,10 +62,11 @@ class Settings:
             "embed_geo": self.embed_geo,
             "rico_identical": self.rico_identical,
             "shard": None if self.shard is None else list(self.shard),
+            "metadata": self.metadata,
         }
 
     def check_like(self, earlier: Mapping[str, Any], where: str) -> None:
-        """See that what an earlier run was asked for is the same.
+        """See that what an earlier run was asked for is the same; metadata may come later, and must not go.
 
         Args:
             earlier: Its `told`, or part of it.
@@ -78,12 +77,49 @@ class Settings:
         """
         now = json.loads(json.dumps(self.told()))
         for name, value in now.items():
-            if name in earlier and earlier[name] != value:
+            comes = name == "metadata" and self.metadata
+            if name in earlier and _compared(earlier[name]) != _compared(value) and not comes:
                 was, got = _both(name, earlier[name], value)
                 raise ConfigError(
                     f"{where}: was begun with {name} {was}, and now {name} is {got}; give the same "
                     "settings, or choose another target"
                 )
+
+
+def _compared(value: Any) -> Any:
+    """A setting as it is compared: patches of several tables may be in one store.
+
+    A field of a group that an earlier version did not know has its default.
+    """
+    if not isinstance(value, dict) or not isinstance(value.get("groups"), list):
+        return value
+    defaults = {name: field.default for name, field in Group.model_fields.items()}
+    groups = [
+        {
+            name: told
+            for name, told in group.items()
+            if name != "table" and told != defaults.get(name)
+        }
+        for group in value["groups"]
+    ]
+    return {**value, "groups": groups}
+
+
+def other_bytes(
+    *,
+    compression: str | None,
+    embed_geo: bool,
+    append: bool,
+    shard: tuple[int, int] | None,
+) -> list[str]:
+    """Which of these arguments of `convert` make another file than rico-hdl's."""
+    given = {
+        "compression": compression,
+        "embed_geo": embed_geo,
+        "append": append,
+        "shard": shard,
+    }
+    return [name for name, value in given.items() if value]
 
 
 def _both(name: str, was: Any, got: Any) -> tuple[Any, Any]:

@@ -10,6 +10,8 @@ from geoseg.convert.layout import Group
 from geoseg.convert.patch import Patch
 from geoseg.convert.tiff.sidecars import sidecars_in
 
+_ALONE = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2")
+"""Endings of files that hold all of their pixels themselves; a VRT names others, ENVI has its header beside it."""
 _DIGEST_BYTES = 16
 _FOLDERS = 256
 """That are remembered; patches come folder by folder."""
@@ -46,11 +48,13 @@ def state_of(group: Group, patch: Patch, *, beside: Sidecars) -> str:
 
     Two digests of a patch are equal where its files have the same size and times, and the same sidecars with
     theirs, so that they need not be read again. Empty, which stands for none, where a file is missing or
-    empty.
+    empty, or where other files may hold its pixels: such a patch is read again and compared.
     """
     told = [patch.path, patch.group, patch.sample, patch.split, patch.labels, patch.mask]
     parts = [json.dumps(told)]
     for path, bands in group.files(patch):
+        if not path.lower().endswith(_ALONE):
+            return ""
         try:
             found = os.stat(path)  # noqa: PTH116 - a Path costs more than the call
             sidecars = [f"{name} {_told(os.stat(name))}" for name in beside.of(path)]  # noqa: PTH116

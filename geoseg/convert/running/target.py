@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.convert.running.syncing import sync
-from geoseg.errors import ConfigError, StoreError
+from geoseg.errors import ConfigError, StoreError, errors_as
 from geoseg.outputs import local_path
+from geoseg.shortlist import some
 from geoseg.sources.store.environments import DATA_FILE, OLD, close_stores, convert_folder
 from geoseg.sources.store.manifest import MANIFEST, TOLD, iter_rows
 from geoseg.sources.store.reader import StoreReader
@@ -142,13 +143,14 @@ class Target:
         same, others = sorted(wanted & there), sorted(there - wanted)
         if same and not resume:
             raise StoreError(
-                f"{self.uri}: holds {len(same)} of these {len(wanted)} patches already ({_some(same)}) and was "
-                "left as it is; `--resume` compares them with their sources and writes what is missing"
+                f"{self.uri}: holds {len(same)} of these {len(wanted)} patches already "
+                f"({some(same, _SHOWN, counted=False)}) and was left as it is; `--resume` compares them with "
+                "their sources and writes what is missing"
             )
         if others and not append:
             raise StoreError(
-                f"{self.uri}: holds {len(others)} other patches ({_some(others)}) and was left as it is; "
-                "`--append` keeps them and adds the new ones, another target keeps the two apart"
+                f"{self.uri}: holds {len(others)} other patches ({some(others, _SHOWN, counted=False)}) and was left "
+                "as it is; `--append` keeps them and adds the new ones, another target keeps the two apart"
             )
 
     def keys(self) -> set[str]:
@@ -198,7 +200,11 @@ class Target:
         """
         close_stores()  # Windows renames no open file
         old = self.work / OLD
-        try:
+        with errors_as(
+            StoreError,
+            f"{self.uri}: cannot be finished",
+            cure="make room, or choose another place",
+        ):
             if state is not None and state != self.state:
                 raise StoreError(
                     f"{self.uri}: has changed while this run was adding to a copy of it, and was left as it is; "
@@ -210,13 +216,6 @@ class Target:
             sync(self.path.parent)
             if self.is_store:
                 self._carry_over(old)
-        except OSError as error:
-            if isinstance(error, StoreError):
-                raise
-            raise StoreError(
-                f"{self.uri}: cannot be finished: {error.strerror or error}; make room, or choose another "
-                "place"
-            ) from error
 
     def _carry_over(self, old: Path) -> None:
         """Files of others stay in the folder."""
@@ -229,8 +228,3 @@ class Target:
 
 def _one_drive(one: str, other: str) -> bool:
     return Path(one).anchor == Path(other).anchor
-
-
-def _some(keys: list[str]) -> str:
-    more = ", ..." if len(keys) > _SHOWN else ""
-    return ", ".join(keys[:_SHOWN]) + more

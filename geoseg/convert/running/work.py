@@ -21,8 +21,8 @@ from geoseg.convert.running.leftover import SETTINGS, Leftover
 from geoseg.convert.running.settings import Settings
 from geoseg.convert.running.syncing import sync
 from geoseg.convert.running.target import NEW, Target
-from geoseg.errors import StoreError
-from geoseg.labels.runlock import LOCK, RunLock
+from geoseg.errors import StoreError, errors_as
+from geoseg.runlock import LOCK, RunLock
 from geoseg.sources.store.environments import DATA_FILE
 from geoseg.sources.store.growing import GrowingEnvironment, affordable, note_map_size
 from geoseg.sources.store.manifest import MANIFEST, ManifestRows
@@ -114,19 +114,16 @@ class Work:
             UserWarning: What is left is removed, or is damaged.
         """
         self._state = self._target.state if base else None
-        try:
+        with errors_as(
+            StoreError,
+            f"{self._target.uri}: cannot be begun",
+            cure=f"make room on the disk of {self._folder.parent.absolute()}, or choose another place",
+        ):
             self._journal = self._left.journal(self._state)
             self._begun, goes_on = True, self._journal is not None
             if not goes_on:
                 self._clear()
                 self._start()
-        except OSError as error:
-            if isinstance(error, StoreError):
-                raise
-            raise StoreError(
-                f"{self._target.uri}: cannot be begun: {error.strerror or error}; make room on the disk of "
-                f"{self._folder.parent.absolute()}, or choose another place"
-            ) from error
         size = affordable(nbytes + nbytes // 5 + _SPARE)
         self._env = GrowingEnvironment(self._store, uri=self._target.uri, map_bytes=size)
         if goes_on:

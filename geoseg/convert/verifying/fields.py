@@ -25,7 +25,7 @@ class Fields:
             without_metadata: Whether sample, split and labels may come from a table that is not known.
         """
         self._groups, self._without_metadata = groups, without_metadata
-        self._above: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        self._above: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self.unchecked = 0
         """Patches with something of a table that is not known."""
 
@@ -49,7 +49,7 @@ class Fields:
     def _is_source(self, patch: Patch, source: str | None) -> bool:
         """Whether a path is the patch's, as seen from the folder that was named or from another one.
 
-        Which one, the first patch of a group tells; the others have to agree.
+        Which one, the first patch of a group and folder tells; the others have to agree.
         """
         if source is None:
             return False
@@ -58,7 +58,7 @@ class Fields:
         if told[len(told) - shared :] != found[len(found) - shared :]:
             return False
         above = told[: len(told) - shared], found[: len(found) - shared]
-        return self._above.setdefault(patch.group, above) == above
+        return self._above.setdefault((patch.group, patch.root), above) == above
 
     def _is_sample(self, patch: Patch, name: str, told: str | None) -> bool:
         """Whether a sample is one that other runs may give: they look at other patches together."""

@@ -21,13 +21,17 @@ _KEY, _BANDS, _FILES = 1, 2, 4
 """What a patch counts whose key is in the store, whose bands are those there, and whose files are."""
 
 
+_Call = tuple[Layout, Mapping[str, str]]
+"""What a call of `convert` was given: a layout with its table, and {group: folder}."""
+
+
 @dataclass(frozen=True, slots=True)
 class Matched:
     """What a store is to be compared with."""
 
     layout: Layout
-    sources: Mapping[str, str]
-    """{group: folder}."""
+    sources: Mapping[str, str | tuple[str, ...]]
+    """{group: folder, or several}."""
     patches: Sequence[Patch]
 
 
@@ -37,7 +41,7 @@ def matched(
     *,
     layout: str | Layout | None,
     told: Mapping[str, Any],
-    metadata: str | None = None,
+    metadata: Sequence[str] = (),
     table: str | None = None,
 ) -> Matched:
     """The patches that a store should hold.
@@ -48,15 +52,16 @@ def matched(
         layout: Of the data set; None: as the manifest tells; else each is tried.
         told: By the manifest.
         metadata: As in `find_patches`.
-        table: Of a layout whose patches are named in one; None: a file among the sources, else the one of
-            its name in a folder of them.
+        table: Of a layout whose patches are named in one; None: the files among the sources, else those of
+            its name in their folders.
 
     Raises:
-        ConfigError: No layout fits, a folder fits no group of it, or its table is not found.
+        ConfigError: No layout fits, a folder fits no group of it or is named twice, two of one group have the
+            same key, or the table is not found.
         SourceError: A folder is missing or holds no patch.
     """
-    sources, table = _without_table(sources, table, told)
-    if isinstance(sources, str) or not sources:
+    sources, tables = _without_tables(sources, table, told)
+    if not sources:
         raise ConfigError(
             f"sources is {sources!r}, expected the folders that the store was made of; name them"
         )
@@ -64,30 +69,38 @@ def matched(
     for folder in folders:
         if not Path(folder).exists():
             raise SourceError(f"{folder}: no such folder; check the path")
+        if folders.count(folder) > 1:
+            raise ConfigError(f"{folder}: is named twice; name each folder once")
     known = _known(reader.uri, layout, told)
-    if known is None and table is not None:
-        known = generic(csv=table)
+    if known is None and tables:
+        known = generic(csv=tables[0])
     if known is None:
-        layout, sources = _tried(reader, sources)
-        return _found(reader, layout, sources, metadata)
-    known = _with_tables(known, folders, table, given=layout is not None)
-    if not isinstance(sources, Mapping):
-        sources, _ = _by_group(reader, known, sources)
-    return _found(reader, known, sources, metadata)
+        known, named = _tried(reader, sources)
+        return _found(reader, _rounds(known, named), metadata)
+    layouts = _with_tables(known, folders, tables, given=layout is not None)
+    if isinstance(sources, Mapping):
+        return _found(reader, [(one, sources) for one in layouts], metadata)
+    if any(group.table for group in known.groups):
+        calls = [_by_table(reader, one, folders) for one in layouts]
+        _check_all_used(folders, calls)
+        return _found(reader, calls, metadata)
+    named, _ = _by_group(reader, known, folders)
+    return _found(reader, _rounds(known, named), metadata)
 
 
-def _without_table(
+def _without_tables(
     sources: Sequence[str] | Mapping[str, str], table: str | None, told: Mapping[str, Any]
-) -> tuple[Sequence[str] | Mapping[str, str], str | None]:
-    """(the folders alone, the table where it is named); of a table alone, its own folder."""
+) -> tuple[Sequence[str] | Mapping[str, str], Sequence[str]]:
+    """(the folders alone, the tables that are named); of tables alone, their own folders."""
     if table is not None and not Path(table).is_file():
         raise ConfigError(f"{table}: there is no such file, expected the table of the patches")
-    if isinstance(sources, str | Mapping):
-        return sources, table
-    files = [source for source in sources if Path(source).is_file()]
-    if table is None and len(files) == 1 and _has_table(told):
-        table, sources = files[0], [source for source in sources if source not in files]
-    return sources or ([str(Path(table).parent)] if table is not None else []), table
+    tables = [] if table is None else [table]
+    if isinstance(sources, Mapping):
+        return sources, tables
+    if not tables and _has_table(told):
+        tables = [source for source in sources if Path(source).is_file()]
+        sources = [source for source in sources if source not in tables]
+    return sources or [*dict.fromkeys(str(Path(one).parent) for one in tables)], tables
 
 
 def _has_table(told: Mapping[str, Any]) -> bool:
@@ -96,13 +109,44 @@ def _has_table(told: Mapping[str, Any]) -> bool:
     return any(group.get("table") for group in groups or ())
 
 
-def _found(
-    reader: StoreReader, layout: Layout, sources: Mapping[str, str], metadata: str | None
-) -> Matched:
-    patches = find_patches(layout, sources, metadata=metadata, without=reader.uri)
+def _found(reader: StoreReader, calls: Sequence[_Call], metadata: Sequence[str]) -> Matched:
+    """What the calls of `convert` gave that have made the store, one after the other."""
+    layout, folders, patches = calls[0][0], dict[str, list[str]](), dict[str, Patch]()
+    for called, sources in calls:
+        for group, folder in sources.items():
+            if folder not in folders.setdefault(group, []):
+                folders[group].append(folder)
+        for patch in find_patches(called, sources, metadata=metadata, without=reader.uri):
+            other = patches.setdefault(patch.key, patch)
+            if other is not patch:
+                raise ConfigError(
+                    f"{other.describe()} and {patch.describe()}: have the same key, and are both of the source "
+                    f"{patch.group!r} of the layout {layout.name}; name one folder of each, or give "
+                    "sources={group: folder}"
+                )
     if not all(group.bands for group in layout.groups):
-        layout = settled(layout, patches)
-    return Matched(layout, sources, patches)
+        layout = settled(layout, [*patches.values()])
+    named = {group: given[0] if len(given) == 1 else (*given,) for group, given in folders.items()}
+    return Matched(layout, named, [*patches.values()])
+
+
+def _rounds(layout: Layout, named: Mapping[str, Sequence[str]]) -> list[_Call]:
+    """The calls that take the folders of each group: in the first one the first of all."""
+    count = max(map(len, named.values()))
+    return [
+        (layout, {group: given[at] for group, given in named.items() if at < len(given)})
+        for at in range(count)
+    ]
+
+
+def _by_table(reader: StoreReader, layout: Layout, folders: Sequence[str]) -> _Call:
+    """The call of a table, with the folder to which its paths are relative."""
+
+    def score(folder: str) -> int:
+        return max(_score(reader, layout, group.name, folder) for group in layout.groups)
+
+    named, _ = _by_group(reader, layout, [max(folders, key=score)])
+    return layout, {group: given[0] for group, given in named.items()}
 
 
 def _known(uri: str, layout: str | Layout | None, told: Mapping[str, Any]) -> Layout | None:
@@ -119,48 +163,64 @@ def _known(uri: str, layout: str | Layout | None, told: Mapping[str, Any]) -> La
     return Layout.model_validate(found) if isinstance(found, dict) else None
 
 
+def _check_all_used(folders: Sequence[str], calls: Sequence[_Call]) -> None:
+    used = {folder for _, sources in calls for folder in sources.values()}
+    if unused := [folder for folder in folders if folder not in used]:
+        raise ConfigError(
+            f"{unused[0]}: no table names patches in this folder, or another one fits better; leave it out, or name "
+            "the table of its patches too"
+        )
+
+
 def _with_tables(
-    layout: Layout, folders: Sequence[str], table: str | None, *, given: bool
-) -> Layout:
-    """The layout with its table where it is now: the manifest has its name alone.
+    layout: Layout, folders: Sequence[str], tables: Sequence[str], *, given: bool
+) -> list[Layout]:
+    """The layout with each of its tables where it is now: the manifest has the name of the last one alone.
 
     Args:
         layout: Of the store.
         folders: The sources.
-        table: The one that was named.
+        tables: Those that were named.
         given: Whether the caller has named the layout, and its table with it.
 
     Raises:
         ConfigError: It is not in the sources; one of its name that lies elsewhere is never taken.
     """
-    if table is not None and all(group.table is None for group in layout.groups):
-        raise ConfigError(f"layout {layout.name!r} takes no table, got {table}; leave it out")
-    groups = []
-    for group in layout.groups:
-        place = group.table
-        if place is not None and table is not None:
-            place = table
-        elif place is not None and not given:
-            place = _table_in(folders, place)
-        groups.append(group.model_copy(update={"table": place}))
+    names = [group.table for group in layout.groups if group.table is not None]
+    if not names:
+        if tables:
+            raise ConfigError(
+                f"layout {layout.name!r} takes no table, got {', '.join(tables)}; leave it out"
+            )
+        return [layout]
+    if not tables and given:
+        return [layout]
+    return [_with_table(layout, table) for table in tables or _tables_in(folders, names[0])]
+
+
+def _with_table(layout: Layout, table: str) -> Layout:
+    groups = (
+        group if group.table is None else group.model_copy(update={"table": table})
+        for group in layout.groups
+    )
     return layout.model_copy(update={"groups": tuple(groups)})
 
 
-def _table_in(folders: Sequence[str], name: str) -> str:
-    for folder in folders:
-        if (path := Path(folder, name)).is_file():
-            return str(path)
-    raise ConfigError(
-        f"the store was made by the table {name}, which is not in {', '.join(folders)}; name it with --csv "
-        "(table=)"
-    )
+def _tables_in(folders: Sequence[str], name: str) -> list[str]:
+    found = [str(path) for folder in folders if (path := Path(folder, name)).is_file()]
+    if not found:
+        raise ConfigError(
+            f"the store was made by the table {name}, which is not in {', '.join(folders)}; name it with --csv "
+            "(table=)"
+        )
+    return found
 
 
 def _tried(
     reader: StoreReader, sources: Sequence[str] | Mapping[str, str]
-) -> tuple[Layout, Mapping[str, str]]:
+) -> tuple[Layout, Mapping[str, Sequence[str]]]:
     """By the layout under which the folders give most of the keys and bands of the store."""
-    best: tuple[int, Layout, Mapping[str, str]] | None = None
+    best: tuple[int, Layout, Mapping[str, Sequence[str]]] | None = None
     for layout in LAYOUTS.values():
         try:
             named, score = _by_group(reader, layout, sources)
@@ -178,15 +238,15 @@ def _tried(
 
 def _by_group(
     reader: StoreReader, layout: Layout, sources: Sequence[str] | Mapping[str, str]
-) -> tuple[dict[str, str], int]:
-    """({group: folder}, how well they fit)."""
+) -> tuple[dict[str, list[str]], int]:
+    """({group: its folders}, how well they fit)."""
     groups = [group.name for group in layout.groups]
     if isinstance(sources, Mapping):
         scores = [_score(reader, layout, name, folder) for name, folder in sources.items()]
         if not all(scores):
             raise ConfigError(f"{reader.uri}: sources do not fit the layout {layout.name}")
-        return dict(sources), sum(scores)
-    named: dict[str, str] = {}
+        return {name: [folder] for name, folder in sources.items()}, sum(scores)
+    named: dict[str, list[str]] = {}
     total = 0
     for folder in sources:
         score, group = max(
@@ -194,12 +254,8 @@ def _by_group(
             key=lambda found: found[0],
         )
         _check_fit(reader, layout, folder, score)
-        if group in named:
-            raise ConfigError(
-                f"{folder} and {named[group]}: are both the source {group!r} of the layout "
-                f"{layout.name}; name one folder of each, or give sources={{group: folder}}"
-            )
-        named[group], total = folder, total + score
+        named.setdefault(group, []).append(folder)
+        total += score
     return named, total
 
 

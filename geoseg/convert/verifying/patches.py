@@ -45,7 +45,7 @@ class Judge:
         try:
             arrays = _decoded(value, f"{self.reader.uri}: {key}")
         except SourceError as error:
-            self._fault("damaged", key, str(error))
+            self.faults.add(Fault("damaged", key, str(error)))
             return
         tensors = [tensor for _, pairs in files for tensor, _ in pairs]
         self._names(key, {*arrays}, {*tensors})
@@ -58,10 +58,7 @@ class Judge:
             told = self.fields.untrue(patch, cells) if self.rows.is_whole else []
             self._row(key, arrays, originals, tensors, told)
         elif self.rows.path is not None:
-            self._fault("manifest", key, f"{key}: the manifest has no row of it")
-
-    def _fault(self, kind: FaultKind, key: str, text: str, **more: Any) -> None:
-        self.faults.add(Fault(kind, key, text, **more))
+            self.faults.add(Fault("manifest", key, f"{key}: the manifest has no row of it"))
 
     def _hash(self, key: str, value: bytes, cells: Mapping[str, Any]) -> None:
         """Whether the bytes are those that the manifest tells of."""
@@ -70,23 +67,22 @@ class Judge:
             self.hashes += 1
             found = hashlib.sha256(value).hexdigest()
             if found != told:
-                self._fault(
-                    "hash", key, f"{key}: the value has sha256 {found}, the manifest tells {told}",
-                    stored=found, expected=told,
-                )  # fmt: skip
+                text = f"{key}: the value has sha256 {found}, the manifest tells {told}"
+                self.faults.add(Fault("hash", key, text, stored=found, expected=told))
         elif cells and self.rows.is_whole:
-            self._fault("manifest", key, f"{key}: the manifest does not tell its sha256")
+            text = f"{key}: the manifest does not tell its sha256"
+            self.faults.add(Fault("manifest", key, text))
         if self.rows.is_whole and cells and cells["compression"] != kind:
             text = f"{key}: the manifest tells of the compression {cells['compression']}, found is {kind}"
-            self._fault("manifest", key, text)
+            self.faults.add(Fault("manifest", key, text))
 
     def _names(self, key: str, found: set[str], expected: set[str]) -> None:
         for tensor in sorted(expected - found):
-            self._fault("names", key, f"{key}: has no tensor {tensor!r}", tensor=tensor)
+            text = f"{key}: has no tensor {tensor!r}"
+            self.faults.add(Fault("names", key, text, tensor=tensor))
         for tensor in sorted(found - expected):
-            self._fault(
-                "names", key, f"{key}: has a tensor {tensor!r} that no file gives", tensor=tensor
-            )
+            text = f"{key}: has a tensor {tensor!r} that no file gives"
+            self.faults.add(Fault("names", key, text, tensor=tensor))
 
     def _file(
         self,
@@ -101,7 +97,7 @@ class Judge:
         try:
             original = read_original(path, [band for _, band in pairs], is_mask=is_mask)
         except SourceError as error:
-            self._fault("file", key, f"{key}: {error}", file=path)
+            self.faults.add(Fault("file", key, f"{key}: {error}", file=path))
             return
         self.files += 1
         for at, (tensor, band) in enumerate(pairs):
@@ -133,14 +129,14 @@ class Judge:
         for kind, got, wanted in sides:
             if got != wanted:
                 text = f"{where}: the {kind} is {got}, expected {wanted}"
-                self._fault(kind, key, text, tensor=tensor, file=file, stored=got, expected=wanted)
+                self.faults.add(Fault(kind, key, text, tensor, file, stored=got, expected=wanted))
                 return
         if (found := first_difference(stored, expected)) is not None:
             text = (
                 f"{where}: {found.count} of {expected.size} pixels differ, the first at row {found.row}, "
                 f"column {found.col}: {found.stored}, expected {found.expected}"
             )
-            self._fault("values", key, text, tensor=tensor, file=file, **asdict(found))
+            self.faults.add(Fault("values", key, text, tensor, file, **asdict(found)))
 
     def _row(
         self,
@@ -164,9 +160,9 @@ class Judge:
         except GeosegError as error:
             wrong.append(str(error))
         for text in wrong:
-            self._fault("manifest", key, f"{key}: {text}")
+            self.faults.add(Fault("manifest", key, f"{key}: {text}"))
         for tensor, text in apart:
-            self._fault("place", key, f"{key}: {text}", tensor=tensor)
+            self.faults.add(Fault("place", key, f"{key}: {text}", tensor=tensor))
 
 
 def _decoded(value: bytes, where: str) -> dict[str, NDArray[Any]]:

@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 from affine import Affine
 
-from geoseg.convert.placement import pixels_apart
+from geoseg.convert.placement import TOLERANCE, pixels_apart
 from geoseg.convert.verifying.originals import Original
 from geoseg.grid import compose, to_crs
 from geoseg.sources.store.patch import Patch
 
-_HALF = 0.5
-"""Pixels of the coarser of two files: what lies further off lies elsewhere."""
 _EXACT = 1e-6
 """Pixels up to which places are one that are computed in two ways."""
 
@@ -41,28 +39,39 @@ def misplaced(
         return [f"the manifest tells of the place {row.crs} {row.transform}, the files tell none"]
     height = max(one.size[0] for one in originals.values())
     width = max(one.size[1] for one in originals.values())
-    wrong = []
-    crs = None if row.crs is None else to_crs(row.crs)
-    there = _crs(anchor)
-    if crs != there:
-        wrong.append(f"the manifest tells of the CRS {crs}, the files have {there}")
     transform = anchor.transform
     if anchor.size != (height, width):
         transform = compose(
             transform, Affine.scale(anchor.size[1] / width, anchor.size[0] / height)
         )
+    wrong = [_wrong_crs(row, anchor), _wrong_transform(row, transform)]
+    if bounds is not None or is_whole:
+        wrong.append(_wrong_bounds(bounds, transform, height, width))
+    return [text for text in wrong if text is not None]
+
+
+def _wrong_crs(row: Patch, anchor: Original) -> str | None:
+    told, there = None if row.crs is None else to_crs(row.crs), _crs(anchor)
+    if told == there:
+        return None
+    return f"the manifest tells of the CRS {told}, the files have {there}"
+
+
+def _wrong_transform(row: Patch, transform: Affine) -> str | None:
     told = Affine.identity() if row.transform is None else row.transform
-    if tuple(told) != tuple(transform):
-        wrong.append(
-            f"the manifest tells of the transform {told[:6]}, the files have {transform[:6]}"
-        )
+    if tuple(told) == tuple(transform):
+        return None
+    return f"the manifest tells of the transform {told[:6]}, the files have {transform[:6]}"
+
+
+def _wrong_bounds(
+    told: Sequence[float] | None, transform: Affine, height: int, width: int
+) -> str | None:
     around = _bounds(transform, height, width)
     step = max(abs(number) for number in (transform.a, transform.b, transform.d, transform.e))
-    if bounds is None and not is_whole:
-        return wrong
-    if bounds is None or not np.allclose(bounds, around, rtol=0, atol=_EXACT * step):
-        wrong.append(f"the manifest tells of the bounds {bounds}, the files have {around}")
-    return wrong
+    if told is not None and np.allclose(told, around, rtol=0, atol=_EXACT * step):
+        return None
+    return f"the manifest tells of the bounds {told}, the files have {around}"
 
 
 def unlike(row: Patch, originals: Mapping[str, Original], *, is_whole: bool) -> list[str]:
@@ -90,7 +99,7 @@ def elsewhere(originals: Mapping[str, Original]) -> list[tuple[str, str]]:
             found[one.path] = tensor, text
             continue
         off = pixels_apart((one.transform, one.size), (anchor.transform, anchor.size))
-        if off > _HALF:
+        if off > TOLERANCE:
             text = (
                 f"the corners of {one.path} lie {off:.4g} pixels away from those of {anchor.path}"
             )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from geoseg.errors import SourceError
+from geoseg.shortlist import some
 from geoseg.sources.store.safetensors_format import Layout, Tensor
 
 _PLANE, _PLANES = 2, 3
@@ -131,5 +132,4 @@ def _split(tensor: Tensor) -> tuple[Tensor, ...]:
 
 def _listed(layout: Layout) -> str:
     names = natural_order(_planes(layout))
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"one of: {', '.join(names[:_SHOWN])}{more}" if names else "none, as it holds no pixels"
+    return f"one of: {some(names, _SHOWN)}" if names else "none, as it holds no pixels"

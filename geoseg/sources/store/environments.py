@@ -10,13 +10,13 @@ import os
 import struct
 import threading
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from geoseg.errors import SourceError
+from geoseg.shortlist import some
 
 DATA_FILE = "data.mdb"
 """The file of a store that is a folder."""
@@ -235,13 +235,7 @@ def _last_page(page: bytes) -> tuple[int, int]:
 
 def _content(folder: Path) -> str:
     names = sorted(path.name for path in folder.iterdir())
-    return f"it holds {_some(names)}" if names else "it is empty"
-
-
-def _some(names: Iterable[str], most: int = 5) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
+    return f"it holds {some(names, 5)}" if names else "it is empty"
 
 
 def _hint(path: Path) -> str:

@@ -129,9 +129,9 @@ class GrowingEnvironment:
                     write(transaction)
             except lmdb.MapFullError:
                 self._grow(need)
+            except StoreError:
+                raise
             except (lmdb.Error, OSError, MemoryError) as error:
-                if isinstance(error, StoreError):
-                    raise
                 raise StoreError(
                     f"{self._uri}: cannot be written: {error}. Is the disk full? Make room on the disk of "
                     f"{self._folder.parent.parent.absolute()} or choose another place"

@@ -113,7 +113,7 @@ class StoreWriter:
         sample: str | None = None,
         split: str | None = None,
         labels: Sequence[str] | None = None,
-    ) -> None:
+    ) -> int:
         """Add a patch.
 
         Args:
@@ -128,6 +128,9 @@ class StoreWriter:
             sample: A name that patches share which belong together.
             split: "train", "validation", "test" or the like.
             labels: Names of what the patch as a whole shows.
+
+        Returns:
+            The bytes of its value as it is stored.
 
         Raises:
             StoreError: The key is there already, is empty or too long; a dtype is not known; the grid has
@@ -161,6 +164,7 @@ class StoreWriter:
         self._pending_bytes += len(value) + _PAGE
         if len(self._pending) >= self._puts or self._pending_bytes >= self._most:
             self.end_transaction()
+        return len(value)
 
     def end_transaction(self) -> None:
         """Write to the disk what was added since the last time; done by itself when it is much.

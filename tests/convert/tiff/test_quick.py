@@ -18,7 +18,10 @@ INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "in
 FLOATS = ("float32", "float64")
 PLAIN = ("none", "deflate")
 CODECS = (*PLAIN, "lzw", "zstd")
-MANY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 def noise(dtype, *shape):
