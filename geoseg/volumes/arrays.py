@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from rasterio.crs import CRS
 
 from geoseg.errors import ConfigError, LabelError
+from geoseg.volumes.masked import hidden
 from geoseg.volumes.rle import Rle, Shape
 from geoseg.volumes.zip.region import region_of
 
@@ -62,6 +63,11 @@ class ArrayVolume:
                 channels, or masks have no names.
             LabelError: Masks do not fit the image or the classes, or are no masks.
         """
+        if count := hidden(image):
+            raise ConfigError(
+                f"volume {name!r}: its image is a masked array, {count} of its values are "
+                "masked; give each a value: image.filled(value)"
+            )
         pixels = np.asarray(image)
         if pixels.ndim not in (_3D, _4D) or not pixels.size:
             raise ConfigError(

@@ -38,8 +38,8 @@ class VolumeFacts(Spec):
     """Of its slices: pixel corner to ground."""
     times: tuple[str, ...] | None = None
     """Of its slices, from the first to the last, as text (ISO 8601)."""
-    channels: tuple[str, ...] | None = None
-    """Names of the image's channels."""
+    channel_names: tuple[str, ...] | None = Field(default=None, alias="channels")
+    """Of the image; `channels` in files and calls."""
 
 
 class VolumeMetadata(Spec):
@@ -78,6 +78,6 @@ class VolumeMetadata(Spec):
 
     def to_schema(self) -> dict[bytes, bytes]:
         """The metadata for a Parquet schema, the same bytes for the same facts."""
-        told = self.model_dump(mode="json", exclude_none=True)
+        told = self.model_dump(mode="json", exclude_none=True, by_alias=True)
         told["volumes"] = dict(sorted(told["volumes"].items()))
         return {METADATA_KEY: json.dumps(told, ensure_ascii=False).encode()}

@@ -24,8 +24,9 @@ def read_scores(row: VolumeRow) -> NDArray[np.float16] | None:
     Raises:
         SourceError: They are damaged, or do not fit the volume and its classes.
     """
-    archive, name = row.zip.archive, SCORES + row.name
-    if name not in archive.names:
+    archive = row.zip.archive
+    name = archive.find(SCORES + row.name)
+    if name is None:
         return None
     stored = NpyImage(archive.member(name), _STORED).read(None)
     depth, height, width = row.shape

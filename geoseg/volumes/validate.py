@@ -11,6 +11,7 @@ from geoseg.errors import SourceError
 from geoseg.volumes.diagnose import diagnose_zip, doubt_of
 from geoseg.volumes.validate_folds import fold_problems
 from geoseg.volumes.validate_frame import FrameCheck
+from geoseg.volumes.zip.classlists import agreed_classes
 from geoseg.volumes.zip.folder import images_in
 
 if TYPE_CHECKING:
@@ -66,9 +67,10 @@ def validate_zip(
     warnings: list[str] = []
     rows: dict[str, int] = {}
     places: dict[str, list[str]] = {}
+    classes = volumes.told_classes or agreed_classes(volumes.archive, _labelled_files(volumes))
     total = sum(len(volumes.table(split).names) for split in volumes.files)
     for split, file in volumes.files.items():
-        check = FrameCheck(volumes, split)
+        check = FrameCheck(volumes, split, classes)
         for row in check.run():
             if progress is not None:
                 progress(sum(rows.values()) + row, total)
@@ -93,6 +95,11 @@ def validate_zip(
     )
 
 
+def _labelled_files(volumes: VolumeZip) -> list[str]:
+    """Of the frames whose labels can be read."""
+    return [file for split, file in volumes.files.items() if volumes.table(split).labelled]
+
+
 def _axes(volumes: VolumeZip) -> list[str]:
     """What the first volumes tell of axes that nothing but the caller, or nobody, has named."""
     if any(volumes.table(split).metadata for split in volumes.files):
@@ -115,10 +122,11 @@ def _in_two_frames(places: dict[str, list[str]]) -> list[str]:
 def _unnamed(volumes: VolumeZip, named: set[str]) -> list[str]:
     """Images that no row names, and Parquet files that are no frame."""
     archive = volumes.archive
+    members = {archive.find(volumes.folder + name) for name in named}
     found = [
         f"{volumes.folder}{name}: no row names this image"
         for name in images_in(archive, volumes.folder)
-        if name not in named
+        if volumes.folder + name not in members
     ]
     files = Counter(volumes.files.values())
     found += [

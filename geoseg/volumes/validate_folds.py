@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from geoseg.shortlist import some
 from geoseg.volumes.zip.table import Table
 
 _SHOWN = 9
@@ -33,7 +34,7 @@ def fold_problems(tables: Sequence[Table]) -> tuple[list[str], list[str]]:
         errors.append(f"{files}: column fold: begins with {numbers[0]}, expected 0 or 1")
         return errors, []
     missing = sorted(set(range(numbers[0], min(numbers[-1], numbers[0] + 1000))) - set(numbers))
-    shown = ", ".join(map(str, missing[:_SHOWN])) + (", ..." if len(missing) > _SHOWN else "")
+    shown = some(missing, _SHOWN, counted=False)
     gaps = [
         f"{files}: column fold: no row has the fold {shown}, between {numbers[0]} and {numbers[-1]}"
     ]

@@ -26,8 +26,14 @@ _SHOWN = 20
 class FrameCheck:
     """The problems of a frame, collected as it is read row by row."""
 
-    def __init__(self, volumes: VolumeZip, split: Split) -> None:
-        """Nothing is read yet."""
+    def __init__(self, volumes: VolumeZip, split: Split, classes: tuple[str, ...]) -> None:
+        """Nothing is read yet.
+
+        Args:
+            volumes: The zip.
+            split: The frame.
+            classes: Those that every row must list.
+        """
         self.errors: list[str] = []
         """What must be mended."""
         self.warnings: list[str] = []
@@ -35,7 +41,7 @@ class FrameCheck:
         self.table = volumes.table(split)
         """The frame."""
         self._volumes, self._split = volumes, split
-        self._classes = volumes.classes
+        self._classes = classes
         self._headers: Counter[tuple[int, str]] = Counter()
         self._overlaps: list[tuple[int, str]] = []
         self._colours = ColourCheck()
@@ -122,9 +128,9 @@ class FrameCheck:
             self.errors.append(
                 f"{where}: the metadata tell {len(facts.times)} times, but the image has {depth} slices"
             )
-        if facts.channels is not None and len(facts.channels) != channels:
+        if facts.channel_names is not None and len(facts.channel_names) != channels:
             self.errors.append(
-                f"{where}: the metadata name {len(facts.channels)} channels, but the image has {channels}"
+                f"{where}: the metadata name {len(facts.channel_names)} channels, but the image has {channels}"
             )
 
     def _order(self, cells: Cells, where: str) -> None:

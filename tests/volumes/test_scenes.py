@@ -92,7 +92,7 @@ def test_a_scene_without_a_place_stays_so(uri):
     plain = Scene(id="plain", image=ArraySource(data=data))
     scenes_to_zip([plain], uri, classes=["river"], split="test")
     row = first_row(uri, "test", train=None, test="test.pq")
-    assert (row.crs, row.transform, row.times, row.facts.channels) == (None, None, None, None)
+    assert (row.crs, row.transform, row.times, row.facts.channel_names) == (None, None, None, None)
     (back,) = zip_to_scenes(VolumeZip(uri, train=None, test="test.pq"), "test")
     same_scene(back, plain)
     assert back.labels is None
@@ -107,7 +107,7 @@ def test_dates_become_slices_with_labels_each(uri):
     expected = np.stack([ids_of(seed) for seed in range(3)])
     np.testing.assert_array_equal(row.masks(), [expected == 1, expected == 2])
     assert (row.times, row.crs, row.transform) == (TIMES, GRID.crs, GRID.transform)
-    assert (row.facts.channels, row.fold) == (BANDS, "north")
+    assert (row.facts.channel_names, row.fold) == (BANDS, "north")
 
 
 def test_a_stack_comes_back_as_a_stack_without_its_labels(uri):
@@ -337,3 +337,37 @@ def test_scenes_that_do_not_fit_are_refused(uri):
         scenes_to_zip([stack_scene()], uri, labels={"stack": mixed})
     with pytest.raises(ConfigError, match="label_axis is 'keep'"):
         zip_to_scenes(None, label_axis="keep")
+
+
+def test_scenes_of_slices_have_ids_of_their_own(uri):
+    image = np.arange(105, dtype="uint8").reshape(3, 5, 7)
+    with VolumeZipWriter(uri, ["river"]) as writer:
+        for name, planes in (("a", 3), ("a_0", 1), ("b", 2), ("c", 1)):
+            writer.write(name, image[:planes], {})
+    found = [scene.id for scene in zip_to_scenes(VolumeZip(uri), label_axis="split")]
+    assert found == ["a.npy_0", "a.npy_1", "a.npy_2", "a_0.npy", "b_0", "b_1", "c"]
+    whole = [scene.id for scene in zip_to_scenes(VolumeZip(uri), label_axis="drop")]
+    assert whole == ["a", "a_0", "b", "c"]
+
+
+def test_scenes_that_can_only_be_called_alike_are_refused(uri):
+    image = np.zeros((2, 5, 7), "uint8")
+    with VolumeZipWriter(uri, ["river"]) as writer:
+        for name, planes in (("a", 2), ("a_0", 1), ("a.npy_0", 1)):
+            writer.write(name, image[:planes], {})
+    with pytest.raises(SourceError, match=r"a\.npy.*would be called 'a\.npy_0', as another one"):
+        zip_to_scenes(VolumeZip(uri), label_axis="split")
+
+
+@pytest.mark.parametrize(
+    ("count", "cure"), [(255, "pass classes=ClassMap"), (300, "scenes have 255 classes at most")]
+)
+def test_more_classes_than_a_class_map_holds_are_told(uri, count, cure):
+    names = [f"c{number}" for number in range(count)]
+    with VolumeZipWriter(uri, names) as writer:
+        writer.write("a", np.ones((1, 5, 7), "uint8"), {"c7": np.ones((1, 5, 7), bool)})
+    with pytest.raises(LabelError, match=rf"the {count} classes of the zip .*{cure}"):
+        zip_to_scenes(VolumeZip(uri))
+    if count == 255:
+        (scene,) = zip_to_scenes(VolumeZip(uri), classes=ClassMap.of(*names))
+        assert (scene.read(scene.grid.whole).labels == 7).all()

@@ -18,8 +18,8 @@ from geoseg.errors import StoreError
 from geoseg.grid import Grid
 from geoseg.labels.array import ArrayLabels
 from geoseg.labels.geotiff import GeoTIFFLabelStore
-from geoseg.outputs import written_whole
 from geoseg.rasterpath import georeference_optional
+from geoseg.volumes.exporting.layers import Kind
 from geoseg.volumes.metadata import VolumeFacts
 from geoseg.volumes.rle import Shape
 
@@ -43,19 +43,6 @@ class Place:
         """What is known of a volume."""
         return cls(facts.crs, facts.transform, facts.times or (), shape)
 
-    def check(self, where: str) -> None:
-        """See that it tells a place.
-
-        Raises:
-            StoreError: It does not.
-        """
-        if self.crs is None or self.transform is None:
-            lacking = "CRS" if self.crs is None else "transform"
-            raise StoreError(
-                f"{where}: has no {lacking}, so that its planes are no maps; write it as npy or tiff, or give "
-                "its place when its zip is written"
-            )
-
     @property
     def grid(self) -> Grid:
         """Of a plane."""
@@ -64,81 +51,90 @@ class Place:
         return Grid(crs=self.crs, transform=transform, height=height, width=width)
 
 
-def write_arrays(
-    base: str, slabs: Slabs, shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> list[str]:
-    """`BASE.npy` of (layer, depth, height, width), without the first axis for a layer of ids.
+@dataclass(frozen=True)
+class Content:
+    """What layers hold."""
 
-    Returns:
-        The file's path.
+    bands: tuple[str, ...]
+    """Names of the layers."""
+    dtype: np.dtype[Any]
+    nodata: float | None
+    """What stands where there is no image; None: nothing does."""
+    classes: ClassMap | None = None
+    """What ids mean, for a layer of ids."""
+
+
+def check_placed(facts: VolumeFacts, where: str) -> None:
+    """See that it is known where planes lie, so that they can be maps.
+
+    Raises:
+        StoreError: It is not.
     """
-    uri = f"{base}.npy"
-    single = shape[0] == 1 and dtype == np.uint8
-    with written_whole(uri) as path:
-        array = np.lib.format.open_memmap(
-            path, mode="w+", dtype=dtype, shape=shape[1:] if single else shape
+    if facts.crs is None or facts.transform is None:
+        lacking = "CRS" if facts.crs is None else "transform"
+        raise StoreError(
+            f"{where}: has no {lacking}, so that its planes are no maps; write it as npy or tiff, or give "
+            "its place when its zip is written"
         )
-        for first, slab in slabs:
-            planes = slice(first, first + slab.shape[1])
-            if single:
-                array[planes] = slab[0]
-            else:
-                array[:, planes] = slab
-        array.flush()
-        del array
-    return [uri]
 
 
-def write_pages(base: str, slabs: Slabs, bands: Sequence[str]) -> list[str]:
-    """`BASE.tif` with a page for each plane, and a band for each layer.
-
-    Returns:
-        The file's path.
-    """
-    uri = f"{base}.tif"
-    with written_whole(uri) as path:
-        for first, slab in slabs:
-            for plane, layers in enumerate(slab.transpose(1, 0, 2, 3), start=first):
-                _write_bands(path, layers, bands, append_subdataset=plane > 0)
-    return [uri]
-
-
-def write_maps(
-    base: str,
-    slabs: Slabs,
-    bands: Sequence[str],
-    place: Place,
-    *,
-    classes: ClassMap | None,
-) -> list[str]:
-    """`BASE_000.tif` and on, a map for each plane; bands are layers.
+def write_files(
+    paths: Sequence[Path], slabs: Slabs, content: Content, place: Place, *, kind: Kind
+) -> None:
+    """Write the layers of a volume.
 
     Args:
-        base: Path without its end.
+        paths: One for each plane where planes are maps, else one.
         slabs: The layers.
-        bands: Names of the layers.
+        content: What they hold.
         place: Of the planes.
-        classes: What ids mean: the one layer becomes a class map; None: bands of numbers.
-
-    Returns:
-        The files' paths.
+        kind: Of the files.
     """
-    digits = max(len(str(place.shape[0] - 1)), 3)
-    files = []
+    if kind == "npy":
+        _write_array(paths[0], slabs, content, place.shape)
+    elif kind == "tiff":
+        for plane, layers in _planes(slabs):
+            _write_bands(paths[0], layers, content, append_subdataset=plane > 0)
+    else:
+        for plane, layers in _planes(slabs):
+            _write_map(paths[plane], layers, content, place)
+
+
+def _planes(slabs: Slabs) -> Iterator[tuple[int, NDArray[Any]]]:
+    """(plane, (layer, height, width))."""
     for first, slab in slabs:
-        for plane, layers in enumerate(slab.transpose(1, 0, 2, 3), start=first):
-            uri = f"{base}_{plane:0{digits}d}.tif"
-            if classes is not None:
-                store = GeoTIFFLabelStore(uri=uri, cog=False, sidecar=False)
-                store.write(ArrayLabels(place.grid, classes, layers[0]))
-            else:
-                with written_whole(uri) as path:
-                    _write_bands(path, layers, bands, crs=place.crs, transform=place.transform)
-            files.append(uri)
-    return files
+        yield from enumerate(slab.transpose(1, 0, 2, 3), start=first)
 
 
-def _write_bands(path: Path, layers: NDArray[Any], bands: Sequence[str], **options: Any) -> None:
+def _write_array(path: Path, slabs: Slabs, content: Content, shape: Shape) -> None:
+    """(layer, depth, height, width), without the first axis for a single layer of bytes."""
+    single = len(content.bands) == 1 and content.dtype == np.uint8
+    array = np.lib.format.open_memmap(
+        path,
+        mode="w+",
+        dtype=content.dtype,
+        shape=shape if single else (len(content.bands), *shape),
+    )
+    for first, slab in slabs:
+        planes = slice(first, first + slab.shape[1])
+        if single:
+            array[planes] = slab[0]
+        else:
+            array[:, planes] = slab
+    array.flush()
+    del array
+
+
+def _write_map(path: Path, layers: NDArray[Any], content: Content, place: Place) -> None:
+    """A class map of ids, else bands of numbers."""
+    if content.classes is not None:
+        store = GeoTIFFLabelStore(uri=str(path), cog=False, sidecar=False)
+        store.write(ArrayLabels(place.grid, content.classes, layers[0]))
+    else:
+        _write_bands(path, layers, content, crs=place.crs, transform=place.transform)
+
+
+def _write_bands(path: Path, layers: NDArray[Any], content: Content, **options: Any) -> None:
     """A TIFF of layers (band, height, width), or one more page of it."""
     count, height, width = layers.shape
     with (
@@ -151,6 +147,7 @@ def _write_bands(path: Path, layers: NDArray[Any], bands: Sequence[str], **optio
             height=height,
             width=width,
             dtype=layers.dtype,
+            nodata=content.nodata,
             photometric="minisblack",
             compress="deflate",
             interleave="band",
@@ -159,4 +156,4 @@ def _write_bands(path: Path, layers: NDArray[Any], bands: Sequence[str], **optio
     ):
         file.write(layers)
         if count > 1:
-            file.descriptions = tuple(bands)
+            file.descriptions = content.bands

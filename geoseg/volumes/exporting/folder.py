@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Self
 
 import numpy as np
 from affine import Affine
 from numpy.typing import ArrayLike, NDArray
 
-from geoseg.errors import ConfigError, LabelError, StoreError
-from geoseg.outputs import local_path, written_whole
+from geoseg.choices import one_of
+from geoseg.errors import ConfigError, StoreError
+from geoseg.outputs import local_path, written_together
 from geoseg.volumes.exporting.copying import stem_of
-from geoseg.volumes.exporting.files import Place, write_arrays, write_maps, write_pages
-from geoseg.volumes.exporting.layers import Kind, Layers, classes_of, slabs_of
+from geoseg.volumes.exporting.files import Content, Place, Slabs, check_placed, write_files
+from geoseg.volumes.exporting.inventory import Inventory
+from geoseg.volumes.exporting.layers import NO_ID, Kind, Layers, classes_of, scores_of, slabs_of
+from geoseg.volumes.exporting.names import SCORES, files_of
 from geoseg.volumes.metadata import VolumeFacts
 from geoseg.volumes.rle import Order, Rle
-from geoseg.volumes.writing.arrays import Volume, volume_of
-from geoseg.volumes.writing.facts import facts_of
+from geoseg.volumes.writing.arrays import volume_of
+from geoseg.volumes.writing.contract import check_split, check_unscored
+from geoseg.volumes.writing.facts import facts_of, place_of
+from geoseg.volumes.writing.frames import Split
+from geoseg.volumes.writing.masks import checked_masks
 from geoseg.volumes.writing.names import SUFFIX, file_name, key_of
-from geoseg.volumes.writing.words import class_names, path_text
+from geoseg.volumes.writing.scores import checked_scores
+from geoseg.volumes.writing.words import class_names, fold_of, path_text
 
-INDEX, CLASSES = "index.csv", "classes.yaml"
-"""Files beside the volumes: what lies where, and what the ids mean."""
-_SCORES = ".scores"
 _MOST = 254
-"""Classes beside the background that ids of a byte have room for, 255 being what is ignored."""
+"""Classes beside the background that ids of a byte have room for, 255 being where no image is."""
+
+
+@dataclass
+class _Written:
+    """A volume whose masks are there."""
+
+    place: Place
+    holes: Rle | None
+    """Where it has no image; None: nowhere."""
+    scored: bool = False
 
 
 class VolumeFolderWriter:
@@ -39,8 +52,11 @@ class VolumeFolderWriter:
     GeoTIFF for each plane, `site_1_000.tif` and on, with CRS and place. Scores go to files of the same kind,
     `site_1.scores.npy` and so on, float32, axes or bands by class.
     `classes.yaml` tells the ids, `index.csv` which file holds which plane of which volume and its time.
+    Where a volume has no image, ids are 255 and scores NaN, which TIFF files declare as nodata.
 
-    The same volumes give the same bytes. Each file appears whole or not at all, index and classes last.
+    The same volumes give the same bytes. The files of a volume's masks appear together or not at all, as
+    those of its scores do, and the index last: a folder without one is not whole. What an earlier run has
+    left of the same volumes is removed, its index first.
 
     ```python
     with VolumeFolderWriter("maps", ["water", "ice"], kind="geotiff") as writer:
@@ -59,20 +75,18 @@ class VolumeFolderWriter:
         """Say what will be written; nothing is, before the first volume.
 
         Args:
-            uri: A local folder; files of the same names are replaced, others stay.
+            uri: A local folder; files of the same volumes and kind are replaced, others stay.
             classes: Names in order; background is none of them.
             kind: Of the files.
             layers: "ids": one layer, 0 where no class is and classes from 1; "masks": a layer of 0 and 1
-                for each class, which may overlap. Layers are the first axis of an array, and bands of TIFF files.
+                for each class, which may overlap, 0 where there is no image. Layers are the first axis of
+                an array, and bands of TIFF files.
 
         Raises:
             ConfigError: An option is unknown, or there are no classes, or too many for ids of a byte.
         """
-        for name, value, known in (("kind", kind, Kind), ("layers", layers, Layers)):
-            if value not in get_args(known):
-                raise ConfigError(
-                    f"{name} is {value!r}, expected one of: {', '.join(get_args(known))}"
-                )
+        one_of(kind, Kind, name="kind")
+        one_of(layers, Layers, name="layers")
         names = class_names(classes)
         if len(names) > _MOST:
             raise ConfigError(
@@ -83,46 +97,37 @@ class VolumeFolderWriter:
         """Of runs that are given, any will do."""
         self._folder = local_path(self.uri)
         self._ids = classes_of(names)
-        self._volumes: dict[str, tuple[Volume, Place]] = {}
-        self._keys: dict[str, str] = {}
-        self._index: list[tuple[str, int | str, str, str]] = []
-        self._open = False
+        self._volumes: dict[str, _Written] = {}
+        self._stems: dict[str, str] = {}
+        self._inventory: Inventory | None = None
 
     def __enter__(self) -> Self:
         if self._folder.is_file():
             raise StoreError(f"{self.uri}: is a file, expected a folder; name another")
-        self._volumes, self._keys, self._index = {}, {}, []
-        self._open = True
+        self._volumes, self._stems, self._inventory = {}, {}, Inventory(self._folder)
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._open = False
-        if error[0] is not None:
+        inventory, self._inventory = self._inventory, None
+        if error[0] is not None or inventory is None:
             return
         if not self._volumes:
             raise StoreError(f"{self.uri}: no volume was written; write at least one")
-        with written_whole(str(self._folder / CLASSES)) as path:
-            path.write_text(self._ids.to_yaml(), encoding="utf-8")
-        with (
-            written_whole(str(self._folder / INDEX)) as path,
-            path.open("w", newline="", encoding="utf-8") as file,
-        ):
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(("volume", "plane", "time", "file"))
-            table.writerows(self._index)
+        inventory.finish(self._ids)
 
     def write(
         self,
         name: str,
         image: Any,
         masks: Mapping[str, ArrayLike | Rle] | None,
-        split: str = "train",
+        split: Split = "train",
         *,
         fold: int | str | None = None,
         crs: Any = None,
         transform: Affine | None = None,
         times: Sequence[str | date] | None = None,
-        channels: Sequence[str] | None = None,
+        channel_names: Sequence[str] | None = None,
+        valid: NDArray[np.bool_] | None = None,
     ) -> None:
         """Write the masks of one volume.
 
@@ -130,117 +135,130 @@ class VolumeFolderWriter:
             name: What its files begin with; the end of an image's name, as `.npy`, is left out.
             image: Tells the shape; it is not written.
             masks: {class: mask}: bool, or integers 0 and one other, (depth, height, width), or an Rle.
-            split: Not kept, as `fold` and `channels` are not: files have no place for them.
+            split: Checked and not kept, as `fold` and `channel_names` are: files have no place for them.
             fold: See `split`.
             crs: Of the planes; GeoTIFFs need it.
             transform: Of the planes: pixel corner to ground; GeoTIFFs need it.
             times: Of the planes, for the index.
-            channels: See `split`.
+            channel_names: See `split`.
+            valid: (depth, height, width), True where there is an image; None: everywhere.
 
         Raises:
             StoreError: The name is unsafe or taken, there are no masks, or no CRS and transform for
                 GeoTIFFs; or nothing can be written.
-            LabelError: A mask does not fit, or masks overlap in a layer of ids.
+            LabelError: A mask does not fit or holds voxels without an image, or masks overlap in a layer
+                of ids.
             ConfigError: Another argument does not fit.
         """
-        del split, fold  # a folder of masks has no place for them
-        stem = self._new_name(name)
+        stem = self.check(name, split, fold=fold, crs=crs, transform=transform)
         if masks is None:
             raise StoreError(
                 f"{stem}: has no masks, and nothing else is written to a folder of masks"
             )
         volume = volume_of(image, where=stem)
-        facts = facts_of(volume, crs=crs, transform=transform, times=times, channels=channels)
-        place = Place.of(facts or VolumeFacts(), volume.shape)
+        facts = facts_of(
+            volume, crs=crs, transform=transform, times=times, channel_names=channel_names
+        )
+        shape, order = volume.shape, self.rle_order
+        runs, holes = checked_masks(
+            masks, self.classes, valid=valid, shape=shape, order=order, where=stem
+        )
+        found = _Written(Place.of(facts or VolumeFacts(), shape), holes)
+        slabs = slabs_of(
+            runs, self.classes, shape=shape, layers=self.layers, holes=holes, where=stem
+        )
+        content = Content(("id",), np.dtype(np.uint8), NO_ID, self._ids)
+        if self.layers == "masks":
+            content = Content(self.classes, np.dtype(np.uint8), None)
+        files = self._write(stem, stem, slabs, content, found.place)
+        self._opened().remove_left(stem + SCORES, self.kind, stem)
+        self._opened().list(stem, files, found.place.times, planes=self.kind == "geotiff")
+        self._volumes[stem], self._stems[key_of(stem)] = found, stem
+
+    def check(
+        self,
+        name: str,
+        split: Split = "train",
+        *,
+        fold: int | str | None = None,
+        crs: Any = None,
+        transform: Affine | None = None,
+    ) -> str:
+        """See, before its voxels are there, that a volume can be written so.
+
+        Args:
+            name: As for `write`, as all others.
+            split: Of the volume.
+            fold: Of the volume.
+            crs: Of the planes.
+            transform: Of the planes.
+
+        Returns:
+            What its files will begin with, as those of no other volume may.
+
+        Raises:
+            StoreError: The name is unsafe or taken, or there are no CRS and transform for GeoTIFFs.
+            ConfigError: Another argument does not fit.
+        """
+        self._opened()
+        stem = _stem(name)
+        check_split(split)
+        if (other := self._stems.get(key_of(stem))) is not None:
+            raise StoreError(
+                f"{stem}: was written already as {other}; give each volume a name of its own"
+            )
+        fold_of(fold, where=stem)
+        facts = place_of(crs=crs, transform=transform, where=stem)
         if self.kind == "geotiff":
-            place.check(stem)
-        slabs = slabs_of(masks, self.classes, shape=volume.shape, layers=self.layers, where=stem)
-        bands = ("id",) if self.layers == "ids" else self.classes
-        files = self._write(stem, slabs, bands, place, np.dtype(np.uint8))
-        self._note(stem, files, place)
-        self._volumes[stem], self._keys[key_of(stem)] = (volume, place), stem
+            check_placed(facts, stem)
+        return stem
 
     def write_scores(self, name: str, slabs: Iterable[ArrayLike]) -> None:
         """Write the probabilities of a volume that was written.
 
         Args:
             name: As given to `write`.
-            slabs: (class, planes, height, width), from the first plane to the last, in the order of the
-                classes; taken one by one.
+            slabs: (class, planes, height, width), 0 to 1, from the first plane to the last, in the order
+                of the classes; taken one by one.
 
         Raises:
-            StoreError: There is no such volume.
-            LabelError: Slabs have other axes, or more or fewer planes.
+            StoreError: There is no such volume, or its scores are there already, or a file of theirs is
+                another volume's.
+            LabelError: Slabs have other axes, more or fewer planes, or hold no probabilities.
         """
+        self._opened()
         stem = _stem(name)
-        if stem not in self._volumes:
-            raise StoreError(f"{stem}: was not written; write each volume first, then its scores")
-        volume, place = self._volumes[stem]
-        shape = (len(self.classes), *volume.shape)
-        checked = _scores(slabs, shape, where=stem)
-        self._write(stem + _SCORES, checked, self.classes, place, np.dtype(np.float32))
+        found = self._volumes.get(stem)
+        check_unscored(stem, written=found is not None, scored=found is not None and found.scored)
+        found = self._volumes[stem]
+        checked = checked_scores(
+            slabs, classes=len(self.classes), shape=found.place.shape, where=stem
+        )
+        content = Content(self.classes, np.dtype(np.float32), np.nan)
+        self._write(stem + SCORES, stem, scores_of(checked, found.holes), content, found.place)
+        found.scored = True
 
     def _write(
-        self,
-        stem: str,
-        slabs: Iterator[tuple[int, NDArray[Any]]],
-        bands: Sequence[str],
-        place: Place,
-        dtype: np.dtype[Any],
+        self, base: str, stem: str, slabs: Slabs, content: Content, place: Place
     ) -> list[str]:
         """Write layers of a volume; the names of the files in the folder."""
-        base = str(self._folder / stem)
-        if self.kind == "npy":
-            files = write_arrays(base, slabs, (len(bands), *place.shape), dtype)
-        elif self.kind == "tiff":
-            files = write_pages(base, slabs, bands)
-        else:
-            ids = self._ids if bands == ("id",) else None
-            files = write_maps(base, slabs, bands, place, classes=ids)
-        return [Path(file).name for file in files]
+        inventory = self._opened()
+        files = files_of(base, self.kind, depth=place.shape[0])
+        inventory.check(files, stem)
+        with written_together([str(self._folder / file) for file in files]) as paths:
+            write_files(paths, slabs, content, place, kind=self.kind)
+            inventory.forget()
+        inventory.note(files, stem)
+        inventory.remove_left(base, self.kind, stem)
+        return files
 
-    def _note(self, stem: str, files: list[str], place: Place) -> None:
-        """Lines of the index: one for each plane where planes have files of their own."""
-        if len(files) == place.shape[0] and self.kind == "geotiff":
-            times = place.times or ("",) * len(files)
-            for plane, (file, time) in enumerate(zip(files, times, strict=True)):
-                self._index.append((stem, plane, time, file))
-        else:
-            self._index.append((stem, "", " ".join(place.times), files[0]))
-
-    def _new_name(self, name: str) -> str:
-        """The stem of a volume's files, which is no other volume's."""
-        if not self._open:
+    def _opened(self) -> Inventory:
+        if self._inventory is None:
             raise StoreError(
                 f"{self.uri}: is not open; write within `with VolumeFolderWriter(...) as writer:`"
             )
-        stem = _stem(name)
-        if (other := self._keys.get(key_of(stem))) is not None:
-            raise StoreError(
-                f"{stem}: was written already as {other}; give each volume a name of its own"
-            )
-        return stem
+        return self._inventory
 
 
 def _stem(name: str) -> str:
     return stem_of(file_name(name).removesuffix(SUFFIX))
-
-
-def _scores(
-    slabs: Iterable[ArrayLike], shape: tuple[int, ...], *, where: str
-) -> Iterator[tuple[int, NDArray[Any]]]:
-    """(first plane, float32 (class, planes, height, width)), seen to fill the volume."""
-    done = 0
-    classes, depth, *plane = shape
-    for given in slabs:
-        slab = np.asarray(given, np.float32)
-        count = slab.shape[1] if slab.ndim == len(shape) else 0
-        if slab.shape != (classes, count, *plane) or not count or done + count > depth:
-            raise LabelError(
-                f"{where}: scores of planes from {done} have the shape {slab.shape}, expected (class, planes, "
-                f"height, width) within {shape}"
-            )
-        yield done, slab
-        done += count
-    if done != depth:
-        raise LabelError(f"{where}: scores of {done} planes came, expected {depth}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from geoseg.classes import ClassMap
 from geoseg.errors import LabelError
@@ -15,8 +15,11 @@ from geoseg.volumes.rle import Rle, Shape
 Kind = Literal["npy", "tiff", "geotiff"]
 """Arrays of numpy, TIFF files with a page for each plane, or a GeoTIFF for each plane."""
 Layers = Literal["ids", "masks"]
-"""Class ids, 0 being background, or a layer of 0 and 1 for each class: these may overlap."""
+"""Class ids, 0 being background and 255 what has no image, or a layer of 0 and 1 for each class: these may
+overlap."""
 
+NO_ID = 255
+"""The id of voxels without an image."""
 _SLAB = 1 << 24
 """Voxels that are decoded at once."""
 
@@ -32,27 +35,27 @@ def classes_of(names: Sequence[str]) -> ClassMap:
 
 
 def slabs_of(
-    masks: Mapping[str, ArrayLike | Rle],
+    runs: Mapping[str, Rle],
     names: Sequence[str],
     *,
     shape: Shape,
     layers: Layers,
+    holes: Rle | None,
     where: str,
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """(first plane, uint8 (layer, planes, height, width)), from the first plane to the last.
 
     Args:
-        masks: By the name of the class; one that is left out is nowhere.
+        runs: Masks by the name of the class; one that is left out is nowhere.
         names: Of all classes, in order.
         shape: (depth, height, width) of the volume.
         layers: What a layer holds; "ids" makes one.
+        holes: Where there is no image, and so no id; None: nowhere.
         where: Name of the volume, for errors.
 
     Raises:
-        LabelError: A mask is of no class, of another shape or with other values than 0 and one more, or
-            classes overlap in a layer of ids.
+        LabelError: Classes overlap in a layer of ids.
     """
-    runs = _runs(masks, names, shape=shape, where=where)
     depth, height, width = shape
     step = max(_SLAB // (height * width * max(len(names), 1)), 1)
     for first in range(0, depth, step):
@@ -60,32 +63,29 @@ def slabs_of(
         slab = np.zeros((len(names), last - first, height, width), np.uint8)
         for layer, name in zip(slab, names, strict=True):
             if name in runs:
-                layer[...] = runs[name].window(
-                    (slice(first, last), slice(0, height), slice(0, width))
-                )
-        yield first, slab if layers == "masks" else _ids(slab, names, first=first, where=where)
+                layer[...] = _planes(runs[name], first, last)
+        if layers == "ids":
+            slab = _ids(slab, names, first=first, where=where)
+            if holes is not None:
+                slab[:, _planes(holes, first, last)] = NO_ID
+        yield first, slab
 
 
-def _runs(
-    masks: Mapping[str, Any], names: Sequence[str], *, shape: Shape, where: str
-) -> dict[str, Rle]:
-    found = {}
-    for name, mask in masks.items():
-        if name not in names:
-            raise LabelError(
-                f"{where}: there is a mask of {name!r}, which is no class; the classes are: "
-                f"{', '.join(names)}"
-            )
-        try:
-            found[name] = mask if isinstance(mask, Rle) else Rle.encode(mask)
-        except LabelError as error:
-            raise LabelError(f"{where}, class {name!r}: {error}") from error
-        if found[name].shape != shape:
-            raise LabelError(
-                f"{where}, class {name!r}: the mask has the shape {found[name].shape}, expected {shape} "
-                "(depth, height, width) like the image"
-            )
-    return found
+def scores_of(
+    slabs: Iterable[tuple[int, NDArray[Any]]], holes: Rle | None
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Scores (first plane, (class, planes, height, width)) as float32, NaN where there is no image."""
+    for first, slab in slabs:
+        scores = slab.astype(np.float32)
+        if holes is not None:
+            scores[:, _planes(holes, first, first + scores.shape[1])] = np.nan
+        yield first, scores
+
+
+def _planes(runs: Rle, first: int, last: int) -> NDArray[np.bool_]:
+    """The planes `first` up to, not including, `last` of a mask."""
+    _, height, width = runs.shape
+    return runs.window((slice(first, last), slice(0, height), slice(0, width)))
 
 
 def _ids(

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from geoseg.errors import LabelError
+from geoseg.shortlist import some
+from geoseg.volumes.masked import hidden
 from geoseg.volumes.rle.layout import Layout
 from geoseg.volumes.rle.runs import Positions, Runs
 
@@ -43,6 +45,15 @@ def runs_of(mask: NDArray[Any], layout: Layout) -> Runs:
     edges = np.concatenate([between, *_inside_columns(mask, layout, value=value)])
     edges.sort()
     return edges[::2].copy(), edges[1::2].copy()
+
+
+def refuse_masked(mask: ArrayLike) -> None:
+    """LabelError for a masked array that hides voxels: what stands there is neither inside nor outside."""
+    if count := hidden(mask):
+        raise LabelError(
+            f"the mask is a masked array, {count} of its voxels are masked; say what they are: "
+            "mask.filled(False) for outside"
+        )
 
 
 def _inside_columns(mask: NDArray[Any], layout: Layout, *, value: int) -> Iterator[Positions]:
@@ -100,7 +111,7 @@ def _refuse_others(values: NDArray[Any], *, value: int) -> None:
     other = (values != 0) & (values != value)
     if other.any():
         found = np.unique(np.append(values[other], values.dtype.type(value))).tolist()
-        shown = ", ".join(map(str, found[:_SHOWN])) + (", ..." if len(found) > _SHOWN else "")
+        shown = some(found, _SHOWN, counted=False)
         raise LabelError(
             f"the mask holds the values {shown} beside 0, expected 0 and one other; encode each class "
             f"by itself, such as mask == {found[0]}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,11 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geoseg.errors import ConfigError, GridError, LabelError
-from geoseg.volumes.rle.encoding import runs_of
+from geoseg.volumes.rle.encoding import refuse_masked, runs_of
 from geoseg.volumes.rle.layout import Layout, Order, Shape, layout_of
 from geoseg.volumes.rle.painting import Span, painted
 from geoseg.volumes.rle.runs import Positions, Runs, complement, intersection, merged, union
 from geoseg.volumes.rle.text import read_text, text_of
+from geoseg.warn import warn
 
 _2D, _3D = 2, 3
 
@@ -66,8 +66,9 @@ class Rle:
             order: Axes from the fastest to the slowest along the line.
 
         Raises:
-            LabelError: The mask has other axes or other values.
+            LabelError: The mask has other axes or other values, or is a masked array that hides some.
         """
+        refuse_masked(mask)
         array = np.asarray(mask)
         if array.ndim not in (_2D, _3D) or not array.size:
             raise LabelError(
@@ -107,7 +108,7 @@ class Rle:
         layout = layout_of(shape, order=order)
         runs, notes = read_text(text, size=layout.size, strict=strict, where=where)
         for note in notes:
-            warnings.warn(_noted(note, where), stacklevel=2)
+            warn(_noted(note, where))
         return cls._of(runs, layout)
 
     @classmethod
@@ -198,14 +199,20 @@ class Rle:
 
     def __or__(self, other: Rle) -> Self:
         """Voxels in either mask; GridError where they differ in shape or order."""
+        if not isinstance(other, Rle):
+            return NotImplemented
         return self._of(union(self._runs, self._fitting(other)), self._layout)
 
     def __and__(self, other: Rle) -> Self:
         """Voxels in both masks; GridError where they differ in shape or order."""
+        if not isinstance(other, Rle):
+            return NotImplemented
         return self._of(intersection(self._runs, self._fitting(other)), self._layout)
 
     def __sub__(self, other: Rle) -> Self:
         """Voxels in this mask and not in the other; GridError where they differ in shape or order."""
+        if not isinstance(other, Rle):
+            return NotImplemented
         rest = complement(self._fitting(other), size=self._layout.size)
         return self._of(intersection(self._runs, rest), self._layout)
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import PurePosixPath
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from geoseg.choices import one_of
 from geoseg.classes import ClassMap
-from geoseg.errors import ConfigError, LabelError, SourceError
+from geoseg.errors import LabelError, SourceError
 from geoseg.grid import Grid
 from geoseg.labels.sources import RasterLabels
 from geoseg.scene import Scene
@@ -52,21 +54,42 @@ def zip_to_scenes(
     Raises:
         LabelError: A volume of several slices is labelled and `label_axis` does not say what to do, a voxel
             has two classes, or the class map lacks one.
-        SourceError: The zip cannot be read, or its times are not in order.
+        SourceError: The zip cannot be read, its times are not in order, or two scenes would have one id.
     """
-    if label_axis not in get_args(Deep):
-        raise ConfigError(
-            f"label_axis is {label_axis!r}, expected one of: {', '.join(get_args(Deep))}"
-        )
+    one_of(label_axis, Deep, name="label_axis")
     class_map = class_map_of(zip.classes, classes) if zip.classes else None
     rows = list(zip.frame(split))
-    stems = Counter(PurePosixPath(row.name).stem for row in rows)
-    scenes: list[Scene] = []
-    for row in rows:
-        stem = PurePosixPath(row.name).stem
-        name = stem if stems[stem] == 1 else row.name
-        scenes += _scenes_of(row, name, class_map, label_axis)
-    return scenes
+    return [
+        scene
+        for row, name in _named(rows, label_axis)
+        for scene in _scenes_of(row, name, class_map, label_axis)
+    ]
+
+
+def _named(rows: list[VolumeRow], label_axis: Deep) -> list[tuple[VolumeRow, str]]:
+    """Volumes with their names: without the end of the file's name, where no two scenes are called the same then."""
+    stems = [PurePosixPath(row.name).stem for row in rows]
+    ids = [_ids_of(row, stem, label_axis) for row, stem in zip(rows, stems, strict=True)]
+    counts = Counter(chain.from_iterable(ids))
+    names = [
+        stem if all(counts[one] == 1 for one in own) else row.name
+        for row, stem, own in zip(rows, stems, ids, strict=True)
+    ]
+    ids = [_ids_of(row, name, label_axis) for row, name in zip(rows, names, strict=True)]
+    counts = Counter(chain.from_iterable(ids))
+    for row, own in zip(rows, ids, strict=True):
+        if twice := next((one for one in own if counts[one] > 1), None):
+            raise SourceError(
+                f"{row.where}: a scene of it would be called {twice!r}, as another one; name each volume once, "
+                "and so that none is called like a slice of another"
+            )
+    return list(zip(rows, names, strict=True))
+
+
+def _ids_of(row: VolumeRow, name: str, label_axis: Deep) -> list[str]:
+    """Of the scenes that a volume becomes."""
+    depth = row.shape[0] if label_axis == "split" else 1
+    return [f"{name}_{plane}" for plane in range(depth)] if depth > 1 else [name]
 
 
 def _scenes_of(
@@ -78,7 +101,7 @@ def _scenes_of(
     depth, height, width = image.shape[1:]
     transform = row.transform or Affine.identity()
     grid = Grid(crs=row.crs, transform=transform, height=height, width=width)
-    bands = row.facts.channels or tuple(str(band + 1) for band in range(len(image)))
+    bands = row.facts.channel_names or tuple(str(band + 1) for band in range(len(image)))
     if label_axis == "split" and depth > 1:
         for plane in range(depth):
             pixels = ArraySource(data=image[:, plane], grid=grid, band_names=bands)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from pydantic import ValidationError
+
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError, LabelError
 from geoseg.labels.features import background_in
+from geoseg.volumes.writing.words import class_names
+
+_MOST = 255
+"""Classes of a class map: ids of 8 bits, one of which means "ignored"."""
 
 
 def foreground(classes: ClassMap) -> tuple[str, ...]:
@@ -38,14 +44,14 @@ def common_classes(
 
     Raises:
         LabelError: Scenes have other classes than one another, or than were chosen.
-        ConfigError: Nothing tells the classes.
+        ConfigError: Nothing tells the classes, or those that were chosen are no list of names.
     """
-    found: tuple[str, ...] | None = None if chosen is None else tuple(chosen)
+    found: tuple[str, ...] | None = None if chosen is None else class_names(chosen)
     first = ""
     for scene, classes in maps:
         names = foreground(classes)
         if chosen is not None:
-            for name in chosen:
+            for name in found or ():
                 classes.id_of(name)
         elif found is None:
             found, first = names, scene
@@ -66,11 +72,26 @@ def class_map_of(names: Sequence[str], given: ClassMap | None) -> ClassMap:
     """The class map of a zip's classes: the given one, or background and they, ids from 0.
 
     Raises:
-        LabelError: The given one lacks a class.
+        LabelError: The given one lacks a class, or none is given and the names make none.
     """
     if given is None:
-        plain = ClassMap.of(*names)
-        return plain if background_id(plain) is not None else ClassMap.of("background", *names)
+        try:
+            plain = ClassMap.of(*names)
+            return plain if background_id(plain) is not None else ClassMap.of("background", *names)
+        except ValidationError as error:
+            raise LabelError(
+                f"the {len(names)} classes of the zip and background make no class map: "
+                f"{error.errors()[0]['msg']}; {_cure(len(names))}"
+            ) from error
     for name in names:
         given.id_of(name)
     return given
+
+
+def _cure(count: int) -> str:
+    if count > _MOST:
+        return (
+            f"scenes have {_MOST} classes at most: read the rows of VolumeZip.frame, or write a zip of fewer "
+            "classes"
+        )
+    return "pass classes=ClassMap with all of them by name"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal
 
+from geoseg.choices import one_of
 from geoseg.errors import ConfigError, SceneError
 from geoseg.labels.base import LabelSource
 from geoseg.outputs import refuse_inputs
@@ -19,6 +19,9 @@ from geoseg.volumes.scenes.classes import common_classes
 from geoseg.volumes.scenes.gather import gathered, refuse_ignored
 from geoseg.volumes.scenes.planes import Planes, planes_of
 from geoseg.volumes.writing import Split, VolumeZipWriter
+from geoseg.volumes.writing.contract import check_split
+from geoseg.volumes.writing.words import path_text
+from geoseg.warn import warn
 
 Ignored = Literal["error", "background"]
 """What becomes of voxels whose class is not known."""
@@ -29,7 +32,7 @@ LabelAxis = Literal["error", "repeat"]
 
 def scenes_to_zip(
     scenes: Iterable[Scene],
-    uri: str,
+    uri: str | Path,
     *,
     classes: Sequence[str] | None = None,
     split: Split | Mapping[str, Split] = "train",
@@ -74,8 +77,9 @@ def scenes_to_zip(
         UserWarning: Voxels are not valid and keep the values that are stored, or ignored ones became
             background; with counts.
     """
-    _check_choice("ignored", ignored, get_args(Ignored))
-    items = _items(list(scenes), split, labels=labels or {}, label_axis=label_axis)
+    one_of(ignored, Ignored, name="ignored")
+    uri = path_text(uri)
+    items = _items(_scenes(scenes), split, labels=labels or {}, label_axis=label_axis)
     _check_names(items, folds or {}, "folds")
     refuse_inputs([uri], [file for item in items for file in item.inputs])
     maps = [(item.scene.id, source.class_map) for item in items for source in item.labels or ()]
@@ -86,7 +90,17 @@ def scenes_to_zip(
             fold = (folds or {}).get(item.scene.id)
             _write(writer, item, fold=fold, ignored=ignored, counts=counts)
     for text in counts.told():
-        warnings.warn(f"{uri}: {text}", stacklevel=2)
+        warn(f"{uri}: {text}")
+
+
+def _scenes(given: Any) -> list[Scene]:
+    """The scenes of a call; ConfigError for what are none."""
+    if isinstance(given, Scene):
+        raise ConfigError("scenes is a single Scene, expected a list of them; pass [scene]")
+    found = list(given)
+    if wrong := [type(one).__name__ for one in found if not isinstance(one, Scene)]:
+        raise ConfigError(f"scenes holds a {wrong[0]}, expected a list of Scene; see Scene.of")
+    return found
 
 
 @dataclass(frozen=True)
@@ -154,7 +168,7 @@ def _write(
             crs=planes.grid.crs,
             transform=planes.transform,
             times=planes.times,
-            channels=planes.told_channels,
+            channel_names=planes.told_channels,
         )
         counts.voxels += volume.image[0].size
         counts.invalid += volume.invalid
@@ -168,13 +182,13 @@ def _items(
     labels: Mapping[str, Sequence[LabelSource]],
     label_axis: LabelAxis,
 ) -> list[_Item]:
-    _check_choice("label_axis", label_axis, get_args(LabelAxis))
+    one_of(label_axis, LabelAxis, name="label_axis")
     if missing := [s.id for s in scenes if not isinstance(split, str) and s.id not in split]:
         raise ConfigError(
             f"split names no split for the scenes {', '.join(missing)}; name them all"
         )
     for value in (split,) if isinstance(split, str) else split.values():
-        _check_choice("split", value, get_args(Split))
+        check_split(value)
     items = []
     for scene in scenes:
         planes = planes_of(scene)
@@ -214,11 +228,6 @@ def _labels(
             "for every date; for one answer from all dates, train in 2D on the stack's bands"
         )
     return (scene.labels,) * depth
-
-
-def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ConfigError(f"{name} is {value!r}, expected one of: {', '.join(known)}")
 
 
 def _check_names(items: Sequence[_Item], named: Mapping[str, object], what: str) -> None:

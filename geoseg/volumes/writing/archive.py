@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 import zipfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from geoseg.errors import GeosegError, StoreError
+from geoseg.errors import StoreError, errors_as
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 """Of every member, so that equal content gives equal bytes; the earliest that a zip can hold."""
@@ -23,17 +23,11 @@ _LOCAL_HEADER, _LARGE_FIELD = 30, 20
 """Bytes before the name of a member, and of the field with sizes past 4 GB."""
 
 
-@contextmanager
-def cannot_be_written(name: str) -> Iterator[None]:
+def cannot_be_written(name: str) -> AbstractContextManager[None]:
     """StoreError for what the file system refuses."""
-    try:
-        yield
-    except GeosegError:
-        raise
-    except OSError as error:
-        raise StoreError(
-            f"{name}: cannot be written: {error.strerror or error}; make room or choose another place"
-        ) from error
+    return errors_as(
+        StoreError, f"{name}: cannot be written", cure="make room or choose another place"
+    )
 
 
 class Archive:

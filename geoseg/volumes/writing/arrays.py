@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import ConfigError
+from geoseg.volumes.masked import hidden
 from geoseg.volumes.metadata import ImageAxes
 from geoseg.volumes.rle import Shape
 
@@ -43,10 +44,12 @@ class Volume:
         """(depth, height, width) of planes `first` up to, not including, `last` of one channel.
 
         Raises:
-            ConfigError: What was read has another shape or dtype than the image promised.
+            ConfigError: What was read has another shape or dtype than the image promised, or is masked.
         """
         one = len(self.image.shape) == _3D
-        data = np.asarray(self.image[first:last] if one else self.image[channel, first:last])
+        part = self.image[first:last] if one else self.image[channel, first:last]
+        refuse_masked_pixels(part, self.where)
+        data = np.asarray(part)
         expected = (last - first, *self.shape[1:])
         if data.shape != expected or data.dtype != self.dtype:
             raise ConfigError(
@@ -65,9 +68,10 @@ def volume_of(image: Any, *, where: str) -> Volume:
         where: Its name, for errors.
 
     Raises:
-        ConfigError: It has other axes, no voxels, or holds no real numbers.
+        ConfigError: It has other axes, no voxels, or holds no real numbers, or is a masked array that hides some.
     """
     image = image if hasattr(image, "shape") and hasattr(image, "dtype") else np.asarray(image)
+    refuse_masked_pixels(image, where)
     shape = tuple(map(int, image.shape))
     if len(shape) not in (_3D, _4D) or not prod(shape):
         raise ConfigError(
@@ -87,6 +91,15 @@ def volume_of(image: Any, *, where: str) -> Volume:
         )
     channels = shape[0] if len(shape) == _4D else 1
     return Volume(image, where, channels, (shape[-3], shape[-2], shape[-1]), dtype)
+
+
+def refuse_masked_pixels(image: Any, where: str) -> None:
+    """ConfigError for a masked array that hides voxels: the layout has no mark for them."""
+    if count := hidden(image):
+        raise ConfigError(
+            f"{where}: the image is a masked array, {count} of its values are masked; give each "
+            "a value: image.filled(value), and tell which are valid with valid=..."
+        )
 
 
 def stored_shape(volume: Volume, axes: ImageAxes) -> tuple[int, ...]:

@@ -7,17 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from geoseg.errors import StoreError
+from geoseg.volumes.limits import GROUP_BYTES, GROUP_ITEMS, ROW_BYTES
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Split = Literal["train", "validation", "test"]
 Fold = int | str | None
-
-_BATCH = 1 << 24
-"""Characters of text that are held before they are written."""
-_MOST = 2**31 - 1
-"""Bytes of text in a column of one batch: offsets have 32 bits."""
 
 
 class Row(NamedTuple):
@@ -52,6 +48,7 @@ class FrameWriter:
         self._schema = _schema(first)
         self._rows: list[Row] = []
         self._held = 0
+        self._names = sum(len(name.encode()) for name in classes)
         self._batches = path
         self._file = pa.OSFile(str(path), "wb")
         self._writer = pa.ipc.new_stream(self._file, self._schema)
@@ -71,9 +68,12 @@ class FrameWriter:
 
     def add(self, row: Row) -> None:
         """Append a row that was checked."""
+        texts = row.texts or ()
+        if (len(self._rows) + 1) * len(texts) > GROUP_ITEMS:
+            self._flush()
         self._rows.append(row)
-        self._held += sum(map(len, row.texts or ()))
-        if self._held > _BATCH:
+        self._held += max(sum(map(len, texts)), self._names if texts else 0)
+        if self._held > GROUP_BYTES:
             self._flush()
 
     def finish(self, path: Path, metadata: Mapping[bytes, bytes]) -> None:
@@ -134,10 +134,10 @@ def check_length(texts: list[str], *, where: str) -> None:
     Raises:
         StoreError: They do not.
     """
-    if (length := sum(map(len, texts))) > _MOST - _BATCH:
+    if (length := sum(map(len, texts))) > ROW_BYTES:
         raise StoreError(
             f"{where}: the run-length text of its masks has {length} characters, expected at most "
-            f"{_MOST - _BATCH}; cut the volume into parts"
+            f"{ROW_BYTES}; cut the volume into parts"
         )
 
 

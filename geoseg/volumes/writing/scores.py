@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geoseg.errors import LabelError
+from geoseg.volumes.masked import hidden
 from geoseg.volumes.rle import Shape
 from geoseg.volumes.writing.arrays import bytes_of, header_of
 
@@ -32,17 +34,35 @@ def score_bytes(
     Raises:
         LabelError: Slabs do not fit the volume, or hold no probabilities.
     """
+    for _, slab in checked_scores(slabs, classes=classes, shape=shape, where=where):
+        yield bytes_of(slab.transpose(1, 0, 2, 3).astype(_DTYPE))
+
+
+def checked_scores(
+    slabs: Iterable[ArrayLike], *, classes: int, shape: Shape, where: str
+) -> Iterator[tuple[int, NDArray[Any]]]:
+    """(first plane, slab (class, planes, height, width)), seen to be probabilities that fill the volume.
+
+    Raises:
+        LabelError: Slabs do not fit the volume, or hold no probabilities.
+    """
     done = 0
     for given in slabs:
+        if hidden(given):
+            raise LabelError(
+                f"{where}: scores are a masked array; give each a value with .filled(0)"
+            )
         slab = np.asarray(given)
         planes = slab.shape[1] if slab.ndim == _AXES else 0
         _check_slab(slab, (classes, planes, *shape[1:]), where=f"{where}, planes from {done}")
+        if done + planes > shape[0]:
+            raise LabelError(
+                f"{where}: scores of {done + planes} planes or more came, expected {shape[0]}"
+            )
+        yield done, slab
         done += planes
-        if done > shape[0]:
-            break
-        yield bytes_of(slab.transpose(1, 0, 2, 3).astype(_DTYPE))
     if done != shape[0]:
-        raise LabelError(f"{where}: scores of {done} planes or more came, expected {shape[0]}")
+        raise LabelError(f"{where}: scores of {done} planes came, expected {shape[0]}")
 
 
 def _check_slab(slab: NDArray[np.generic], expected: tuple[int, ...], *, where: str) -> None:

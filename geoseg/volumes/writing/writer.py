@@ -7,22 +7,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import date
 from math import prod
-from typing import Any, Self, get_args
+from typing import Any, Self
 
+import numpy as np
 from affine import Affine
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from geoseg.errors import ConfigError, StoreError
+from geoseg.choices import one_of
+from geoseg.errors import StoreError
 from geoseg.outputs import written_whole
 from geoseg.volumes.layout import IMAGES, SCORES
 from geoseg.volumes.metadata import ImageAxes
 from geoseg.volumes.rle import Order, Rle
 from geoseg.volumes.writing.archive import cannot_be_written
 from geoseg.volumes.writing.arrays import Volume, contents, header_of, stored_shape, volume_of
+from geoseg.volumes.writing.contract import check_split, check_unscored
 from geoseg.volumes.writing.draft import Draft
-from geoseg.volumes.writing.facts import facts_of
+from geoseg.volumes.writing.facts import facts_of, place_of
 from geoseg.volumes.writing.frames import Row, Split, check_length
-from geoseg.volumes.writing.masks import texts_of
+from geoseg.volumes.writing.masks import checked_masks, texts_of
 from geoseg.volumes.writing.names import file_name
 from geoseg.volumes.writing.scores import score_bytes, score_header
 from geoseg.volumes.writing.words import class_names, fold_of, path_text
@@ -69,8 +72,8 @@ class VolumeZipWriter:
         """
         self.uri = path_text(uri)
         self.classes = class_names(classes)
-        _check_choice("image_axes", image_axes, get_args(ImageAxes))
-        _check_choice("rle_order", rle_order, get_args(Order))
+        one_of(image_axes, ImageAxes, name="image_axes")
+        one_of(rle_order, Order, name="rle_order")
         self.image_axes: ImageAxes = image_axes
         self.rle_order: Order = rle_order
         self._stack = ExitStack()
@@ -104,8 +107,9 @@ class VolumeZipWriter:
         fold: int | str | None = None,
         crs: Any = None,
         transform: Affine | None = None,
-        times: Sequence[str | date] | None = None,
-        channels: Sequence[str] | None = None,
+        times: Sequence[str | date] | NDArray[np.datetime64] | None = None,
+        channel_names: Sequence[str] | None = None,
+        valid: NDArray[np.bool_] | None = None,
     ) -> None:
         """Write one volume.
 
@@ -122,24 +126,26 @@ class VolumeZipWriter:
             split: Whose table lists the volume.
             fold: A number of 64 bits or a word; for all volumes of a split or for none.
             crs: Of the slices: text, an EPSG number or a CRS object.
-            transform: Of the slices: pixel corner to ground, one that can be turned back.
-            times: Of the slices, one each: dates, datetimes or their ISO text.
-            channels: Names of the image's channels.
+            transform: Of the slices: pixel corner to ground, one that can be turned back. An Affine: bare
+                numbers are refused, since GDAL has them in another order.
+            times: Of the slices, one each: dates, datetimes, their ISO text, or numpy's datetime64.
+            channel_names: Of the image, one for each channel.
+            valid: (depth, height, width), True where there is an image; None: everywhere. The layout has
+                nothing for voxels without: they have no class, as no mask may hold one of them.
 
         Raises:
             StoreError: The name is unsafe or taken, masks and split do not fit, or nothing can be written.
             LabelError: A mask does not fit.
             ConfigError: Another argument does not fit.
         """
+        file = self.check(name, split, fold=fold, crs=crs, transform=transform)
         draft = self._opened()
-        _check_choice("split", split, get_args(Split))
-        file = file_name(name)
-        draft.check_new(file)
-        _check_split(split, file, labelled=masks is not None)
+        _check_labelled(split, file, labelled=masks is not None)
         volume = volume_of(image, where=file)
-        facts = facts_of(volume, crs=crs, transform=transform, times=times, channels=channels)
-        row = Row(file, self._texts(masks, volume), fold_of(fold, where=file))
-        draft.check_row(split, row)
+        facts = facts_of(
+            volume, crs=crs, transform=transform, times=times, channel_names=channel_names
+        )
+        row = Row(file, self._texts(masks, volume, valid), fold_of(fold, where=file))
         shape = stored_shape(volume, self.image_axes)
         head = header_of(shape, volume.dtype, fortran_order=self.image_axes == "HWD")
         size = prod(shape) * volume.dtype.itemsize
@@ -147,6 +153,38 @@ class VolumeZipWriter:
         with cannot_be_written(file):
             draft.add_row(split, row)
         draft.note(file, volume.shape, facts, split)
+
+    def check(
+        self,
+        name: str,
+        split: Split = "train",
+        *,
+        fold: int | str | None = None,
+        crs: Any = None,
+        transform: Affine | None = None,
+    ) -> str:
+        """See, before its voxels are there, that a volume can be written so.
+
+        Args:
+            name: As for `write`, as all others.
+            split: Whose table lists it.
+            fold: Of the volume.
+            crs: Of the slices.
+            transform: Of the slices.
+
+        Returns:
+            The name under which it will be written, which no other volume may have.
+
+        Raises:
+            StoreError: The name is unsafe or taken, or the split has folds of another type.
+            ConfigError: Another argument does not fit.
+        """
+        draft, file = self._opened(), file_name(name)
+        check_split(split)
+        draft.check_new(file)
+        place_of(crs=crs, transform=transform, where=file)
+        draft.check_row(split, Row(file, None, fold_of(fold, where=file)))
+        return file
 
     def write_scores(self, name: str, slabs: Iterable[ArrayLike]) -> None:
         """Write the probabilities of a volume that was written, as `scores/NAME.npy`.
@@ -164,10 +202,9 @@ class VolumeZipWriter:
             LabelError: Slabs have other axes, more or fewer planes, or hold no probabilities.
         """
         draft, file = self._opened(), file_name(name)
-        shape = draft.shapes.get(file)
-        if shape is None or file in draft.scored:
-            problem = "was not written" if shape is None else "has scores already"
-            raise StoreError(f"{file}: {problem}; write each volume first, then its scores once")
+        written, scored = file in draft.shapes, file in draft.scored
+        check_unscored(file, written=written, scored=scored)
+        shape = draft.shapes[file]
         head, size = score_header((shape[0], len(self.classes), *shape[1:]))
         parts = score_bytes(slabs, classes=len(self.classes), shape=shape, where=file)
         draft.add(SCORES + file, head, size, parts)
@@ -182,23 +219,28 @@ class VolumeZipWriter:
         return self._draft
 
     def _texts(
-        self, masks: Mapping[str, ArrayLike | Rle] | None, volume: Volume
+        self,
+        masks: Mapping[str, ArrayLike | Rle] | None,
+        volume: Volume,
+        valid: NDArray[np.bool_] | None,
     ) -> list[str] | None:
+        shape, order, where = volume.shape, self.rle_order, volume.where
+        runs, _ = checked_masks(
+            {} if masks is None else masks,
+            self.classes,
+            valid=valid,
+            shape=shape,
+            order=order,
+            where=where,
+        )
         if masks is None:
             return None
-        texts = texts_of(
-            masks, self.classes, shape=volume.shape, order=self.rle_order, where=volume.where
-        )
-        check_length(texts, where=volume.where)
+        texts = texts_of(runs, self.classes, order=order)
+        check_length(texts, where=where)
         return texts
 
 
-def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ConfigError(f"{name} is {value!r}, expected one of: {', '.join(known)}")
-
-
-def _check_split(split: Split, file: str, *, labelled: bool) -> None:
+def _check_labelled(split: Split, file: str, *, labelled: bool) -> None:
     if labelled == (split == "test"):
         raise StoreError(
             f"{file}: {'has' if labelled else 'has no'} masks, but goes to the split {split!r}; volumes "

@@ -5,22 +5,21 @@ from __future__ import annotations
 import io
 import lzma
 import os
-import re
-import stat
 import struct
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Iterator, KeysView
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import SourceError
+from geoseg.errors import SourceError, errors_as
 from geoseg.sources.cache import remember, stamp
+from geoseg.volumes.zip.members import members_by_name
 
 LARGE = 256 * 2**20
 """Bytes up to which a member may be packed as tightly as it likes."""
@@ -39,29 +38,32 @@ DAMAGE: tuple[type[Exception], ...] = (
 )
 """What reading a damaged zip raises."""
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
-_DRIVE = re.compile(r"[A-Za-z]:")
 _CHUNK = 2**20
 
 
-@contextmanager
-def damage_told(where: str) -> Iterator[None]:
+def damage_told(where: str) -> AbstractContextManager[None]:
     """Errors of reading damaged bytes as a SourceError that names where they are."""
-    try:
-        yield
-    except SourceError:
-        raise
-    except DAMAGE as error:
-        raise SourceError(
-            f"{where}: cannot be read, it is damaged or cut short: {error}; make or download it again"
-        ) from error
+    return errors_as(
+        SourceError,
+        f"{where}: cannot be read, it is damaged or cut short",
+        cure="make or download it again",
+        of=DAMAGE,
+    )
 
 
-def check_promise(where: str, *, size: int, packed: int) -> None:
-    """SourceError for a few bytes that want to become very many."""
-    if size > LARGE and size > RATIO * packed:
+def promises_too_much(size: int, *, packed: int) -> bool:
+    """Whether a few bytes want to become very many."""
+    return size > LARGE and size > RATIO * packed
+
+
+def check_promise(
+    where: str, *, size: int, packed: int, cure: str = "store it in the zip without compression"
+) -> None:
+    """SourceError for a few bytes that want to become very many; it ends in what to do if they should."""
+    if promises_too_much(size, packed=packed):
         raise SourceError(
             f"{where}: {packed} bytes promise to become {size}, expected at most {RATIO} from each beyond "
-            f"{LARGE}; if the file is sound, store it in the zip without compression"
+            f"{LARGE}; if the file is sound, {cure}"
         )
 
 
@@ -180,16 +182,20 @@ class Archive:
         self.uri = uri
         self._zip = _opened(uri)
         infos = self._zip.infolist()
-        _refuse_unsafe(uri, infos)
-        self._infos = {info.filename: info for info in infos if not info.is_dir()}
+        self._infos = members_by_name(uri, infos)
 
     @property
     def names(self) -> KeysView[str]:
-        """Of its members, without folders, in the order of the zip."""
+        """Of its members, without folders, in the order of the zip; letters are composed (Unicode's NFC)."""
         return self._infos.keys()
 
+    def find(self, name: str) -> str | None:
+        """The name among `names` that is this one, composed or not; None where it is not there."""
+        composed = normalize("NFC", name)
+        return next((one for one in (name, composed) if one in self._infos), None)
+
     def member(self, name: str) -> Member:
-        """A member by its name, which must be there.
+        """A member by its name, one of `names`.
 
         Raises:
             SourceError: It is encrypted, or promises to become too large.
@@ -226,29 +232,3 @@ def _opened(uri: str) -> zipfile.ZipFile:
         raise SourceError(
             f"{uri}: cannot be read as a zip: {error}; it is damaged, cut short, or no zip"
         ) from error
-
-
-def _refuse_unsafe(uri: str, infos: list[zipfile.ZipInfo]) -> None:
-    """SourceError for the first member that is not safe to have."""
-    counts = Counter(info.filename for info in infos)
-    for info in infos:
-        why = _why_unsafe(info, counts)
-        if why:
-            raise SourceError(f"{uri}: the member {info.orig_filename!r} {why}; make the zip again")
-
-
-def _why_unsafe(info: zipfile.ZipInfo, counts: Counter[Any]) -> str:
-    name = info.orig_filename
-    parts = name.removesuffix("/").split("/")
-    checks = (
-        (not name or "\0" in name, "has no proper name"),
-        ("\\" in name, "has a backslash in its name, expected '/' between folders"),
-        (name.startswith("/"), "has an absolute name, expected one inside the zip"),
-        (_DRIVE.match(name), "names a drive, expected a name inside the zip"),
-        (".." in parts, "leads out of its folder, expected a name inside the zip"),
-        ("" in parts or "." in parts, "has an empty part in its name"),
-        (stat.S_ISLNK(info.external_attr >> 16), "is a symbolic link, expected a file"),
-        (info.flag_bits & 0x1, "is encrypted, expected a zip without a password"),
-        (counts[info.filename] > 1, "is there more than once, expected names that differ"),
-    )
-    return next((why for unsafe, why in checks if unsafe), "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from unicodedata import normalize
 
 from geoseg.errors import SourceError
 from geoseg.volumes.layout import SCORES
@@ -25,8 +26,9 @@ def image_folder(archive: Archive, given: str | None) -> str:
         counts.pop(SCORES, None)
     if given is not None:
         folder = f"{given.strip('/')}/" if given.strip("/") else ""
-        if any(name.startswith(folder) for name in archive.names):
-            return folder
+        for written in (folder, normalize("NFC", folder)):
+            if any(name.startswith(written) for name in archive.names):
+                return written
         raise SourceError(
             f"{archive.uri}: there is no folder {given!r}; folders with images: {_listed(counts)}"
         )

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from geoseg.errors import SourceError
+from geoseg.errors import SourceError, errors_as
 from geoseg.volumes.zip.archive import DAMAGE, Archive, check_promise
-from geoseg.volumes.zip.texts import check_items, text_columns
+from geoseg.volumes.zip.texts import PLAINLY, check_items, text_columns
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -32,7 +32,12 @@ def parquet(archive: Archive, name: str, *, dictionaries: bool = True) -> Iterat
     member = archive.member(name)
     mapped = member.mapped()
     data = pa.py_buffer(member.read() if mapped is None else mapped)
-    try:
+    with errors_as(
+        SourceError,
+        f"{member.where}: cannot be read as Parquet",
+        cure="it is damaged, or no Parquet file",
+        of=(*DAMAGE, pa.ArrowException, KeyError, IndexError, TypeError, OverflowError),
+    ):
         metadata = pq.read_metadata(pa.BufferReader(data))
         check_items(metadata, member.where)
         with pq.ParquetFile(
@@ -47,11 +52,6 @@ def parquet(archive: Archive, name: str, *, dictionaries: bool = True) -> Iterat
                 member.where,
                 size=sum(group.total_byte_size for group in groups),
                 packed=member.packed,
+                cure=PLAINLY,
             )
             yield file
-    except SourceError:
-        raise
-    except (*DAMAGE, pa.ArrowException, KeyError, IndexError, TypeError, OverflowError) as error:
-        raise SourceError(
-            f"{member.where}: cannot be read as Parquet: {error}; it is damaged, or no Parquet file"
-        ) from error

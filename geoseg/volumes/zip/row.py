@@ -15,7 +15,7 @@ from geoseg.errors import SourceError
 from geoseg.sources.cache import remember
 from geoseg.volumes.metadata import VolumeFacts
 from geoseg.volumes.rle import Rle, Shape
-from geoseg.volumes.zip.images import Header, ImageFile, image_file
+from geoseg.volumes.zip.images import Header, ImageFile, Place, image_file
 from geoseg.volumes.zip.labels import label_problem, ordered
 from geoseg.volumes.zip.region import region_of
 
@@ -157,17 +157,24 @@ class VolumeRow:
     @property
     def channel_names(self) -> tuple[str, ...] | None:
         """Of the image, where our own metadata tell them."""
-        return self.facts.channels
+        return self.facts.channel_names
 
     @property
     def crs(self) -> CRS | None:
-        """Of its slices, where our own metadata tell it."""
-        return self.facts.crs
+        """Of its slices, where our own metadata tell it, else as `transform`."""
+        return self._place.crs
 
     @property
     def transform(self) -> Affine | None:
-        """Of its slices, pixel corner to ground, where our own metadata tell it."""
-        return self.facts.transform
+        """Of its slices, pixel corner to ground.
+
+        Where our own metadata tell neither it nor a CRS, both are those of the header of a GeoTIFF, all pages
+        of which must tell the same.
+
+        Raises:
+            SourceError: The header is damaged.
+        """
+        return self._place.transform
 
     @property
     def times(self) -> tuple[str, ...] | None:
@@ -180,6 +187,18 @@ class VolumeRow:
     @property
     def _table(self) -> Table:
         return self.zip.table(self.split)
+
+    @property
+    def _place(self) -> Place:
+        facts = self.facts
+        if facts.crs is not None or facts.transform is not None:
+            return Place(facts.crs, facts.transform)
+        return remember(
+            ("volume place", self.zip.uri, self.zip.folder, self.name),
+            lambda: self._file().place(),
+            files=(self.zip.uri,),
+            nbytes=lambda _: 200,
+        )
 
     @property
     def _header(self) -> Header:

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate, chain, islice
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import SourceError
 from geoseg.sources.cache import remember
 from geoseg.volumes.metadata import VolumeMetadata
-from geoseg.volumes.zip.archive import Archive
+from geoseg.volumes.zip.archive import Archive, promises_too_much
+from geoseg.volumes.zip.classlists import class_lists
 from geoseg.volumes.zip.columns import LABELS, column_problems
 from geoseg.volumes.zip.labels import Cells
 from geoseg.volumes.zip.parquet import parquet
-from geoseg.volumes.zip.texts import (
-    ROW_BYTES,
-    items_of,
-    lists_of,
-    longest_text,
-    texts_of,
-)
+from geoseg.volumes.zip.texts import items_of, list_of, longest_text, texts_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,8 +29,6 @@ _NAMES = 256 * 2**20
 _NAME = 64
 """Bytes that each of them takes beside its text."""
 _BATCH = 2**16
-_LISTS = 16
-"""Rows whose lists are looked at together for the names of the classes."""
 _LARGEST = 2**30
 """Bytes of a group of rows up to which its dictionary is kept while it is read."""
 _PARTS = 32
@@ -88,25 +81,25 @@ class Table:
         group = bisect_right(self.groups, number)
         first = self.groups[group - 1] if group else 0
         if self._size(archive, group) > _KEPT:
-            cells = self._streamed(archive, group)
-            return _only(list(islice(cells, number - first, number - first + 1)), self.where)
+            streamed = self._streamed(archive, group)
+            return self._only(list(islice(streamed, number - first, number - first + 1)))
         kept = remember(
             ("volume texts", archive.uri, self.file, group),
             lambda: self._group(archive, group),
             files=(archive.uri,),
             nbytes=lambda table: table.nbytes,
         )
-        return _only(_cells_of(kept.slice(number - first, 1), self.where), self.where)
+        return self._only(self._cells(archive, kept.slice(number - first, 1), number))
 
     def all_cells(self, archive: Archive) -> Iterator[Cells]:
         """The lists of all rows, read one after the other."""
-        for group in range(len(self.groups)):
+        for group, first in enumerate((0, *self.groups[:-1])):
             if self._size(archive, group) > _KEPT:
                 yield from self._streamed(archive, group)
                 continue
             table = self._group(archive, group)
             for row in range(table.num_rows):
-                yield from _cells_of(table.slice(row, 1), self.where)
+                yield from self._cells(archive, table.slice(row, 1), first + row)
 
     def _size(self, archive: Archive, group: int) -> int:
         """Bytes of a group of rows, unpacked."""
@@ -129,28 +122,63 @@ class Table:
         return table
 
     def _streamed(self, archive: Archive, group: int) -> Iterator[Cells]:
-        """The lists of a large group, a row in memory at a time where texts can be no larger than they are told.
+        """The lists of a large group, a row in memory at a time where that can be no bomb.
 
-        Else its dictionary is in memory too.
+        Else its dictionary is in memory too, in which a text is once.
         """
-        rows = 1
+        number = self.groups[group - 1] if group else 0
+        plainly, rows = remember(
+            ("volume way", archive.uri, self.file, group),
+            lambda: self._way(archive, group),
+            files=(archive.uri,),
+            nbytes=lambda _: 16,
+        )
+        with parquet(archive, self.file, dictionaries=not plainly) as file:
+            for batch in _batches(file, group, rows):
+                if not plainly:
+                    batch.validate(full=True)
+                for row in range(batch.num_rows):
+                    yield from self._cells(archive, batch.slice(row, 1), number)
+                    number += 1
+
+    def _way(self, archive: Archive, group: int) -> tuple[bool, int]:
+        """Whether texts of a large group are read without a dictionary, and how many rows at a time.
+
+        Without one, every text takes memory as often as it is there. A dictionary stands at the beginning, so
+        its texts are known with the first row: times all items they bound what the group can become.
+        """
         with parquet(archive, self.file) as file:
             told = file.metadata.row_group(group)
             first = next(_batches(file, group, 1), None)
             longest = longest_text(first) if first is not None else 0
-            safe = items_of(file.metadata, group) * longest <= ROW_BYTES
-            if not safe and told.total_byte_size > _LARGEST:
-                raise SourceError(
-                    f"{self.where}: holds texts of {told.total_byte_size} bytes in one group of rows, expected "
-                    f"at most {_LARGEST}; write smaller groups of rows, if the file is sound"
-                )
-            rows = 1 if safe else max(told.num_rows // _PARTS, 1)
-        with parquet(archive, self.file, dictionaries=not safe) as file:
-            for batch in _batches(file, group, rows):
-                if not safe:
-                    batch.validate(full=True)
-                for row in range(batch.num_rows):
-                    yield from _cells_of(batch.slice(row, 1), self.where)
+            most = items_of(file.metadata, group) * longest
+        if not promises_too_much(most, packed=archive.member(self.file).packed):
+            return True, 1
+        if told.total_byte_size > _LARGEST:
+            raise SourceError(
+                f"{self.where}: holds texts of {told.total_byte_size} bytes in one group of rows, and could become "
+                f"{most}; expected at most {_LARGEST} in a group packed so; if the file is sound, write it again "
+                "in smaller groups, such as with row_group_size=10 of pyarrow.parquet.write_table"
+            )
+        return False, max(told.num_rows // _PARTS, 1)
+
+    def _cells(self, archive: Archive, rows: Any, number: int) -> list[Cells]:
+        """The lists of a row, or none where the file lacks it."""
+        name = self.names[number] if number < len(self.names) else None
+        where = f"{self.where}: image {name!r}"
+        packed = archive.member(self.file).packed
+        columns = [rows.column(key) for key in LABELS]
+        return [
+            Cells(*(list_of(scalar, where=where, packed=packed) for scalar in scalars))
+            for scalars in zip(*columns, strict=True)
+        ]
+
+    def _only(self, cells: list[Cells]) -> Cells:
+        if not cells:
+            raise SourceError(
+                f"{self.where}: holds fewer rows than its list of groups says; it is damaged"
+            )
+        return cells[0]
 
 
 def open_table(archive: Archive, name: str, *, labelled: bool) -> Table:
@@ -178,6 +206,8 @@ def open_table(archive: Archive, name: str, *, labelled: bool) -> Table:
             raise SourceError(
                 f"{where}: holds {len(read['image'])} rows, its list of groups says {sum(counts)}; it is damaged"
             )
+        packed = archive.member(name).packed
+        lists = class_lists(file, where=where, packed=packed) if readable else iter(())
         return Table(
             file=name,
             where=where,
@@ -186,7 +216,7 @@ def open_table(archive: Archive, name: str, *, labelled: bool) -> Table:
             fold_type=str(schema.field("fold").type) if "fold" in sound else "",
             labelled=readable,
             groups=tuple(accumulate(counts)),
-            first_classes=_first_classes(file, where) if readable else (),
+            first_classes=next(lists, ()),
             metadata=metadata,
             problems=tuple(f"{where}: {text}" for texts in wrong.values() for text in texts),
         )
@@ -218,30 +248,8 @@ def _values_of(column: Any, most: int, where: str) -> tuple[list[Any], int]:
     return column.to_pylist(), size
 
 
-def _first_classes(file: pq.ParquetFile, where: str) -> tuple[str, ...]:
-    groups = (_batches(file, group, _LISTS, ["class_id"]) for group in range(file.num_row_groups))
-    for batch in chain.from_iterable(groups):
-        for names in lists_of(batch.column("class_id"), where=where):
-            if names and None not in names and len(set(names)) == len(names):
-                return tuple(name for name in names if name is not None)
-    return ()
-
-
-def _only(cells: list[Cells], where: str) -> Cells:
-    if not cells:
-        raise SourceError(f"{where}: holds fewer rows than its list of groups says; it is damaged")
-    return cells[0]
-
-
-def _batches(
-    file: pq.ParquetFile, group: int, rows: int, columns: Sequence[str] = LABELS
-) -> Iterator[pa.RecordBatch]:
+def _batches(file: pq.ParquetFile, group: int, rows: int) -> Iterator[pa.RecordBatch]:
     """A group, some rows at a time; pyarrow cannot read lists of two dictionaries, so of two groups, at once."""
     return iter(
-        file.iter_batches(rows, row_groups=[group], columns=list(columns), use_threads=False)
+        file.iter_batches(rows, row_groups=[group], columns=list(LABELS), use_threads=False)
     )
-
-
-def _cells_of(rows: Any, where: str) -> list[Cells]:
-    lists = (lists_of(rows.column(key), where=where) for key in LABELS)
-    return [Cells(names, texts) for names, texts in zip(*lists, strict=True)]

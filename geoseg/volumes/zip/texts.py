@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from geoseg.errors import SourceError
+from geoseg.volumes.limits import GROUP_ITEMS, MOST_CLASSES, ROW_BYTES
+from geoseg.volumes.zip.archive import check_promise
 from geoseg.volumes.zip.columns import LABELS
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-MOST_CLASSES = 4096
-"""Items that a list of a row may have."""
-ROW_BYTES = 256 * 2**20
-"""Bytes of texts that a row may hold."""
-_ITEMS = 2**24
-"""Items that the lists of a group of rows may have together: they are a few bytes each while they are read."""
+
+PLAINLY = (
+    "write its table again without compression and dictionaries: write_table(..., compression='none', "
+    "use_dictionary=False) of pyarrow.parquet"
+)
+"""What to do with a table that is packed too tightly."""
 
 
 def text_columns(metadata: pq.FileMetaData) -> list[str]:
@@ -43,10 +45,11 @@ def check_items(metadata: pq.FileMetaData, where: str) -> None:
     """SourceError for lists that want to become very many items."""
     for group in range(metadata.num_row_groups):
         rows, items = metadata.row_group(group).num_rows, items_of(metadata, group)
-        if items > min(rows * MOST_CLASSES, _ITEMS):
+        if items > min(rows * MOST_CLASSES, GROUP_ITEMS):
             raise SourceError(
                 f"{where}: a group of {rows} rows lists {items} classes or texts, expected at most "
-                f"{MOST_CLASSES} a row and {_ITEMS} a group; write smaller groups of rows, if the file is sound"
+                f"{MOST_CLASSES} a row and {GROUP_ITEMS} a group; if the file is sound, write it again in smaller "
+                "groups, such as with row_group_size=100 of pyarrow.parquet.write_table"
             )
 
 
@@ -67,7 +70,9 @@ def texts_of(array: Any, *, most: int, where: str, each: int = 0) -> tuple[list[
 
     size = each * len(array)
     if not isinstance(array, pa.DictionaryArray):
-        size += array.nbytes
+        if pa.types.is_string_view(array.type):  # of which pyarrow cannot tell lengths
+            array = array.cast(pa.large_string())
+        size += pc.sum(pc.binary_length(array)).as_py() or 0
         _check_size(size, most, where)
         return array.to_pylist(), size
     used = array.indices.unique().drop_null()
@@ -80,25 +85,27 @@ def texts_of(array: Any, *, most: int, where: str, each: int = 0) -> tuple[list[
     return [None if number is None else values[number] for number in numbers], size
 
 
-def lists_of(column: Any, *, where: str) -> list[list[str | None] | None]:
-    """The lists of a column of lists of texts.
+def list_of(scalar: Any, *, where: str, packed: int) -> list[str | None] | None:
+    """The list of a row.
 
     Args:
-        column: Array, or chunked array, of pyarrow.
+        scalar: Of pyarrow: a list of texts.
         where: What an error begins with.
+        packed: Bytes that the whole table takes in the zip.
 
     Raises:
-        SourceError: One has very many items, or holds very much.
+        SourceError: It has very many items, or holds very much, or more than so few bytes can honestly tell.
     """
-    found: list[list[str | None] | None] = []
-    for scalar in column:
-        items = scalar.values
-        if items is not None and len(items) > MOST_CLASSES:
-            raise SourceError(
-                f"{where}: a row lists {len(items)} classes or texts, expected at most {MOST_CLASSES}"
-            )
-        found.append(items if items is None else texts_of(items, most=ROW_BYTES, where=where)[0])
-    return found
+    items = scalar.values
+    if items is None:
+        return None
+    if len(items) > MOST_CLASSES:
+        raise SourceError(
+            f"{where}: a row lists {len(items)} classes or texts, expected at most {MOST_CLASSES}"
+        )
+    texts, size = texts_of(items, most=ROW_BYTES, where=where)
+    check_promise(where, size=size, packed=packed, cure=PLAINLY)
+    return texts
 
 
 def longest_text(batch: pa.RecordBatch) -> int:
@@ -116,4 +123,6 @@ def longest_text(batch: pa.RecordBatch) -> int:
 
 def _check_size(size: int, most: int, where: str) -> None:
     if size > most:
-        raise SourceError(f"{where}: texts take more than {most} bytes together, expected fewer")
+        raise SourceError(
+            f"{where}: texts take more than {most} bytes together, expected fewer; cut it into parts"
+        )

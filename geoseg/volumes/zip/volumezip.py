@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from geoseg.choices import one_of
 from geoseg.errors import ConfigError, SourceError
 from geoseg.sources.cache import remember, stamp
 from geoseg.volumes.metadata import ImageAxes, VolumeMetadata
 from geoseg.volumes.rle import Order
+from geoseg.volumes.writing.words import inner_path, path_text
 from geoseg.volumes.zip.archive import Archive, open_archive
 from geoseg.volumes.zip.folder import image_folder
 from geoseg.volumes.zip.frame import Frame
@@ -69,18 +71,24 @@ class VolumeZip:
                 clear; frames contradict each other.
             ConfigError: An argument is unknown, or contradicts the zip's own metadata.
         """
-        self.uri = os.fspath(uri)
-        _check_choice("image_axes", image_axes, get_args(ImageAxes))
-        _check_choice("rle_order", rle_order, get_args(Order))
+        self.uri = path_text(uri, what="the zip")
+        if image_axes is not None:
+            one_of(image_axes, ImageAxes, name="image_axes")
+        if rle_order is not None:
+            one_of(rle_order, Order, name="rle_order")
         self._stamp = stamp(self.uri)
-        names: dict[Split, str | None] = {"train": train, "validation": validation, "test": test}
-        self._files: dict[Split, str] = {
-            split: name for split, name in names.items() if name is not None
-        }
         archive = self.archive
+        names: dict[Split, str | None] = {"train": train, "validation": validation, "test": test}
+        given = {
+            split: inner_path(name, what=split) for split, name in names.items() if name is not None
+        }
+        self._files: dict[Split, str] = {
+            split: archive.find(name) or name for split, name in given.items()
+        }
         for split, name in self._files.items():
             _check_frame(archive, split=split, name=name)
-        self.folder = image_folder(archive, folder)
+        inner = None if folder is None else inner_path(folder, what="folder")
+        self.folder = image_folder(archive, inner)
         """Of the images, with a slash at its end, or empty."""
         told = [(name, self.table(split).metadata) for split, name in self._files.items()]
         own = _common(self.uri, [(name, metadata) for name, metadata in told if metadata])
@@ -92,7 +100,8 @@ class VolumeZip:
             self.uri, "rle_order", rle_order, own.rle_order if own else None, "dhw"
         )
         """Axes of the run-length text, from the fastest to the slowest."""
-        self._classes = own.classes if own else ()
+        self.told_classes = own.classes if own else ()
+        """Names of the classes in our own metadata; empty where these tell none."""
 
     @property
     def files(self) -> Mapping[Split, str]:
@@ -139,10 +148,10 @@ class VolumeZip:
                 f"{self.uri}: there is no frame {split!r}; frames that are named: {named}; name its file, "
                 f"as in VolumeZip(uri, {split if split in get_args(Split) else 'train'}='NAME.pq')"
             )
-        archive = self.archive
+        archive, labelled = self.archive, split != "test"
         return remember(
-            ("volume frame", self.uri, name),
-            lambda: open_table(archive, name, labelled=split != "test"),
+            ("volume frame", self.uri, name, labelled),
+            lambda: open_table(archive, name, labelled=labelled),
             files=(self.uri,),
             nbytes=lambda table: table.nbytes,
         )
@@ -153,8 +162,8 @@ class VolumeZip:
 
         Empty where no frame has labels.
         """
-        if self._classes:
-            return self._classes
+        if self.told_classes:
+            return self.told_classes
         for split in self._files:
             first = self.table(split).first_classes
             if first:
@@ -187,11 +196,6 @@ class VolumeZip:
             f"VolumeZip({self.uri!r}, {frames}, image_axes={self.image_axes!r}, "
             f"rle_order={self.rle_order!r})"
         )
-
-
-def _check_choice(name: str, value: str | None, known: tuple[str, ...]) -> None:
-    if value is not None and value not in known:
-        raise ConfigError(f"{name} is {value!r}, expected one of: {', '.join(known)}")
 
 
 def _check_frame(archive: Archive, *, split: str, name: str) -> None:

@@ -208,28 +208,69 @@ def test_a_text_that_many_rows_share_takes_the_memory_of_one(tmp_path, pool):
 
 def test_a_group_of_rows_too_large_to_keep_is_read_alike(tmp_path, monkeypatch):
     line = "1 1 " * 999 + "1 1"
-    uri = write(tmp_path / "a.zip", GOOD | {"train.pq": repeated(70, line)})
+    members = GOOD | {"train.pq": repeated(70, line)}
     monkeypatch.setattr("geoseg.volumes.zip.table._KEPT", 0)
-    for safe in (2**28, 70 * len(line) - 1):
-        monkeypatch.setattr("geoseg.volumes.zip.table.ROW_BYTES", safe)
-        volumes = VolumeZip(uri)
+    monkeypatch.setattr("geoseg.volumes.zip.archive.RATIO", 0.1)
+    for harmless in (2**28, 70 * len(line) - 1):
+        monkeypatch.setattr("geoseg.volumes.zip.archive.LARGE", harmless)
+        volumes = VolumeZip(write(tmp_path / f"{harmless}.zip", members))
         table = volumes.table("train")
         assert table.cells(volumes.archive, 69).rle_mask == [line]
         assert [cells.rle_mask for cells in table.all_cells(volumes.archive)] == [[line]] * 70
     monkeypatch.setattr("geoseg.volumes.zip.table._LARGEST", 1000)
+    volumes = VolumeZip(write(tmp_path / "large.zip", members))
     with pytest.raises(
         SourceError, match=r"train.pq: holds texts of \d+ bytes in one group of rows"
     ):
-        table.cells(volumes.archive, 0)
+        volumes.table("train").cells(volumes.archive, 0)
 
 
 def test_a_row_of_texts_that_are_too_long_together_is_refused(tmp_path, monkeypatch):
     uri = write(tmp_path / "a.zip", GOOD | {"train.pq": repeated(3, "1 1" * 99)})
     monkeypatch.setattr("geoseg.volumes.zip.texts.ROW_BYTES", 296)
 
-    with pytest.raises(SourceError, match=r"train.pq: texts take more than 296 bytes together"):
+    with pytest.raises(
+        SourceError, match=r"train.pq: image '0.npy': texts take more than 296 bytes"
+    ):
         VolumeZip(uri).frame("train")[0].rles()
     assert any("more than 296 bytes" in error for error in VolumeZip(uri).validate().errors)
+
+
+def test_a_row_packed_too_tightly_is_refused_however_its_table_is_kept(tmp_path, low, monkeypatch):
+    line = "1 1 " * 9_999 + "1 1"
+    texts = pa.ListArray.from_arrays(
+        pa.array([0, 100], pa.int32()),
+        pa.DictionaryArray.from_arrays(np.zeros(100, np.int32), [line]),
+    )
+    names = pa.array([[f"c{number}" for number in range(100)]], LISTS)
+    table = repeated(1, "", class_id=names, rle_mask=texts)
+    assert len(table) * 200 < 100 * len(line)
+    uri = write(tmp_path / "a.zip", GOOD | {"train.pq": table, "images/0.npy": npy(ramp())})
+    for kept in (2**26, 0):
+        monkeypatch.setattr("geoseg.volumes.zip.table._KEPT", kept)
+        with pytest.raises(
+            SourceError, match=r"image '0.npy': \d+ bytes promise to become 3999900"
+        ):
+            VolumeZip(uri).frame("train")[0].rles()
+
+
+def noisy(count, seed=0):
+    """A text of runs that cannot be packed tightly."""
+    steps = np.random.default_rng(seed).integers(2, 90, count).cumsum()
+    return " ".join(f"{start} 1" for start in steps)
+
+
+def test_honest_texts_of_any_size_are_read(tmp_path, low, monkeypatch):
+    lines = [noisy(9_000, seed) for seed in range(6)]
+    table = frame([f"{row}.npy" for row in range(6)], [[line, ""] for line in lines])
+    uri = write(tmp_path / "a.zip", GOOD | {"train.pq": table})
+    monkeypatch.setattr("geoseg.volumes.zip.table._KEPT", 0)
+    monkeypatch.setattr("geoseg.volumes.zip.table._LARGEST", 100_000)
+    volumes = VolumeZip(uri)
+    found = list(volumes.table("train").all_cells(volumes.archive))
+
+    assert sum(map(len, lines)) > 400_000
+    assert [cells.rle_mask for cells in found] == [[line, ""] for line in lines]
 
 
 def test_lists_of_very_many_items_are_refused_before_they_are_read(tmp_path):

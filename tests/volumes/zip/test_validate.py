@@ -140,6 +140,53 @@ def test_lists_that_do_not_fit_are_errors(tmp_path):
     assert report.warnings == ()
 
 
+def test_a_first_row_that_misses_a_class_is_the_one_that_is_wrong(tmp_path):
+    names = [f"{number}.npy" for number in range(4)]
+    lists = [["a"], ["a", "b"], ["b", "a"], ["a", "b"]]
+    report = report_of(tmp_path, with_rows(names, lists, [[""], *[["", ""]] * 3]))
+
+    (error,) = report.errors
+    assert error.startswith("train.pq: image '0.npy': class 'b': is missing in class_id")
+    (warning,) = report.warnings
+    assert warning.startswith(
+        "train.pq: image '2.npy': class_id lists b, a, another order than a, b"
+    )
+
+
+def test_of_two_rows_the_one_that_misses_a_class_is_wrong_in_either_order(tmp_path):
+    for lists in ([["a"], ["a", "b"]], [["a", "b"], ["a"]]):
+        texts = [[""] * len(names) for names in lists]
+        (error,) = report_of(tmp_path, with_rows(["0.npy", "1.npy"], lists, texts)).errors
+        assert error.startswith(
+            f"train.pq: image '{lists.index(['a'])}.npy': class 'b': is missing"
+        )
+
+
+@pytest.mark.parametrize("first", ["test", "validation"])
+def test_a_frame_opened_for_another_split_before_is_judged_anew(tmp_path, first):
+    members = {
+        "train.pq": frame(["v.npy"], [["", ""]]),
+        "other.pq": frame(["w.npy"]),
+        "i/v.npy": npy(ramp()),
+        "i/w.npy": npy(ramp()),
+    }
+    uri = write(tmp_path / "a.zip", members)
+
+    def as_test():
+        assert VolumeZip(uri, test="other.pq").validate().ok
+        assert VolumeZip(uri, test="other.pq").frame("test")[0].masks() is None
+
+    def as_validation():
+        volumes = VolumeZip(uri, validation="other.pq")
+        assert any("there is no column class_id" in error for error in volumes.validate().errors)
+        with pytest.raises(SourceError, match="there is no column rle_mask"):
+            volumes.frame("validation")
+
+    steps = [as_test, as_validation]
+    for step in steps if first == "test" else steps[::-1]:
+        step()
+
+
 def test_another_order_of_classes_and_touching_runs_are_warnings(tmp_path):
     members = with_rows(
         ["1.npy", "2.npy"], [["a", "b"], ["b", "a"]], [["1 2 3 1", "216 1"], ["07 1", ""]]
@@ -322,6 +369,7 @@ def test_memory_is_that_of_one_row(tmp_path):
     texts = " ".join(f"{start} 1" for start in range(1, 50_000, 2))
     small, large = (plain_many(tmp_path / f"{count}.zip", count, texts) for count in (2, 12))
 
+    VolumeZip(small).validate()  # once for imports and caches
     assert peak_of(VolumeZip(large).validate) < 1.3 * peak_of(VolumeZip(small).validate)
 
 

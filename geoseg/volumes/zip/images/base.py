@@ -7,9 +7,20 @@ from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
 import numpy as np
+from affine import Affine
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 
 from geoseg.volumes.zip.region import Region
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the slices of an image lie, as its own file tells."""
+
+    crs: CRS | None = None
+    transform: Affine | None = None
+    """Pixel corner to ground."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,9 @@ class ImageFile(Protocol):
 
     def check(self) -> None:
         """SourceError unless all its bytes can be read."""
+
+    def place(self) -> Place:
+        """Where all its slices lie, as far as the file tells; SourceError where it is damaged."""
 
 
 class ByteFile(Protocol):

@@ -34,11 +34,12 @@ def image_file(
         raise SourceError(
             f"{where}: names a path, expected a bare file name; the folder of the images is {folder!r}"
         )
-    if folder + name not in archive.names:
+    member = archive.find(folder + name)
+    if member is None:
         near = nearest(folder + name, archive.names)
         hint = f"did you mean {near!r}?" if near else "see `folder`"
         raise SourceError(f"{where}: there is no member {folder + name!r} in the zip; {hint}")
-    return image_of_member(archive.member(folder + name), image_axes)
+    return image_of_member(archive.member(member), image_axes)
 
 
 def image_of_member(member: Member, image_axes: ImageAxes) -> ImageFile:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from geoseg.errors import SourceError
 from geoseg.volumes.metadata import ImageAxes
 from geoseg.volumes.zip.archive import Member, damage_told
-from geoseg.volumes.zip.images.base import ByteFile, Header
+from geoseg.volumes.zip.images.base import ByteFile, Header, Place
 from geoseg.volumes.zip.images.plain import PlainArray
 from geoseg.volumes.zip.region import Region
 
@@ -163,6 +163,10 @@ class NiftiImage:
             scaled *= told.slope
             scaled += told.inter
         return scaled
+
+    def place(self) -> Place:
+        """Nothing: it tells of a body, not of the ground."""
+        return Place()
 
     def check(self) -> None:
         """SourceError unless all of it can be read."""

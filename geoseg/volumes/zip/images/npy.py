@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from geoseg.errors import SourceError
 from geoseg.volumes.metadata import ImageAxes
 from geoseg.volumes.zip.archive import Member, zip_in
-from geoseg.volumes.zip.images.base import ByteFile, Header
+from geoseg.volumes.zip.images.base import ByteFile, Header, Place
 from geoseg.volumes.zip.images.plain import PlainArray
 from geoseg.volumes.zip.region import Region
 
@@ -47,6 +47,10 @@ class NpyImage:
     def read(self, region: Region | None) -> NDArray[Any]:
         """A part, or all."""
         return self._array.read(self.file, region)
+
+    def place(self) -> Place:
+        """Nothing: the format tells none."""
+        return Place()
 
     def check(self) -> None:
         """SourceError unless header and bytes are sound."""

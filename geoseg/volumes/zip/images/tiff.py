@@ -22,7 +22,9 @@ from geoseg.errors import SourceError
 from geoseg.rasterpath import georeference_optional
 from geoseg.sources.handles import GDAL_ERRORS
 from geoseg.volumes.zip.archive import Member, check_promise
-from geoseg.volumes.zip.images.base import Header
+from geoseg.volumes.zip.images.base import Header, Place
+from geoseg.volumes.zip.images.tiffhead import tiff_head
+from geoseg.volumes.zip.images.tiffplanes import Layout, contradiction
 from geoseg.volumes.zip.region import Region
 
 _ALONE = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
@@ -70,21 +72,21 @@ class TiffImage:
 
     def header(self) -> Header:
         """What its first page tells."""
-        with self._opened() as path:
-            return self._pages(path).header
+        with self._opened() as (path, data):
+            return self._pages(path, data).header
 
     def read(self, region: Region | None) -> NDArray[Any]:
         """A part, or all; only the pages and bands of the part are read."""
-        with self._opened() as path:
-            pages = self._pages(path)
+        with self._opened() as (path, data):
+            pages = self._pages(path, data)
             channels, depth, height, width = pages.header.shape
             planes, rows, columns = region or ((0, depth), (0, height), (0, width))
             part = Window.from_slices(rows, columns)
             if not pages.deep:
                 chosen = list(range(planes[0] + 1, planes[1] + 1))
                 with self._page(path, pages.directories[0]) as page:
-                    data: NDArray[Any] = page.read(chosen, window=part)
-                    return data[np.newaxis]
+                    bands: NDArray[Any] = page.read(chosen, window=part)
+                    return bands[np.newaxis]
             sides = (channels, planes[1] - planes[0], rows[1] - rows[0], columns[1] - columns[0])
             out = np.empty(sides, pages.dtype)
             for place, number in enumerate(pages.directories[slice(*planes)]):
@@ -96,26 +98,40 @@ class TiffImage:
     def check(self) -> None:
         """SourceError unless every page can be read."""
         self.member.check()
-        with self._opened() as path:
-            pages = self._pages(path)
+        with self._opened() as (path, data):
+            pages = self._pages(path, data)
             for place, number in enumerate(pages.directories):
                 with self._page(path, number) as page:
                     self._check_page(page, pages, place + 1)
                     for band in range(1, pages.bands + 1):
                         page.read(band)
 
+    def place(self) -> Place:
+        """The georeference that all pages tell alike; nothing where one tells another, or none."""
+        with self._opened() as (path, data):
+            found = self._pages(path, data).directories
+            for number in found:
+                with self._page(path, number) as page:
+                    place = Place(page.crs, None if page.transform.is_identity else page.transform)
+                if number == found[0]:
+                    first = place
+                if place == Place() or place != first:
+                    return Place()
+        return first
+
     @contextmanager
-    def _opened(self) -> Iterator[str]:
-        """The file's name for GDAL: the place in the zip where it is stored as it is, or its unpacked bytes."""
+    def _opened(self) -> Iterator[tuple[str, Any]]:
+        """The file's name for GDAL, and its bytes: where they lie in the zip as they are, or unpacked."""
         source = self.member.source()
         try:
             with rasterio.Env(**_ALONE):
                 if source is None:
-                    with MemoryFile(self.member.read()) as memory:
-                        yield memory.name
+                    data = self.member.read()
+                    with MemoryFile(data) as memory:
+                        yield memory.name, data
                 else:
                     uri, start = source
-                    yield f"/vsisubfile/{start}_{self.member.size},{uri}"
+                    yield f"/vsisubfile/{start}_{self.member.size},{uri}", self.member.mapped()
         except _DAMAGE as error:
             raise SourceError(
                 f"{self.member.where}: cannot be read as TIFF: {error}; it is damaged or of another kind"
@@ -129,7 +145,7 @@ class TiffImage:
         with page:
             yield page
 
-    def _pages(self, path: str) -> _Pages:
+    def _pages(self, path: str, data: Any) -> _Pages:
         with georeference_optional():
             file = rasterio.open(path, driver="GTiff")
         with file:
@@ -155,6 +171,9 @@ class TiffImage:
                 f"{self.member.where}: has {pages.bands} bands, expected at most {_MOST_BANDS}, since GDAL "
                 "takes very long to read more; write slices as pages"
             )
+        layout = Layout(pages.count, pages.bands, pages.height, pages.width)
+        if problem := contradiction(tiff_head(data), layout):
+            raise SourceError(f"{self.member.where}: {problem}")
         size = prod(pages.header.shape) * pages.dtype.itemsize
         check_promise(self.member.where, size=size, packed=self.member.packed)
         return pages
