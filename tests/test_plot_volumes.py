@@ -139,6 +139,13 @@ def test_long_sides_are_thinned_out(monkeypatch, row):
         (np.ones((1, *SHAPE), bool), {}, "1 masks for the 2 classes water, ice"),
         ({"a": np.ones((3, 3, 3), bool)}, {}, r"mask 'a' is bool of the shape \(3, 3, 3\)"),
         ({"a": np.ones(SHAPE)}, {}, "mask 'a' is float64"),
+        ([np.ones(SHAPE, bool)], {}, "masks: a list, expected arrays"),
+        (np.ones(SHAPE[1:], bool), {}, r"masks: an array of the shape \(11, 7\)"),
+        ({"a": [[1]]}, {}, "the mask 'a': a list, expected"),
+        (None, {"at": 5}, "at is 5, expected"),
+        (None, {"at": (1.5, 0, 0)}, r"at is \(1\.5, 0, 0\)"),
+        (None, {"at": (True, 0, 0)}, r"at is \(True, 0, 0\)"),
+        (None, {"at": "abc"}, "at is 'abc'"),
         (None, {"at": (4, 0, 0)}, r"at is \(4, 0, 0\)"),
         (None, {"at": (0, -1, 0)}, r"at is \(0, -1, 0\)"),
         (None, {"at": (0, 0)}, r"at is \(0, 0\)"),
@@ -153,10 +160,34 @@ def test_planes_that_are_not_there_are_refused(row):
     for planes in ([4], [-1], []):
         with pytest.raises(ConfigError, match="expected numbers from 0 to 3"):
             plot.montage(row, planes=planes)
-    with pytest.raises(ConfigError, match="most is 0"):
-        plot.montage(row, most=0)
+    for planes in (3, [1.5], "ab"):
+        with pytest.raises(ConfigError, match=r"planes are .*, expected numbers from 0 to 3"):
+            plot.montage(row, planes=planes)
+    for most in (0, "a", 1.5, True, None):
+        with pytest.raises(ConfigError, match=f"most is {most!r}, expected at least one plane"):
+            plot.montage(row, most=most)
     with pytest.raises(ConfigError, match=r"shape \(3, 4\)"):
         plot.montage(np.ones((3, 4)))
+
+
+def test_places_may_come_from_numpy(row):
+    image = row.image()[0]
+    (plane, *_) = shown(plot.volume(image, at=np.array([3, 9, 2])))
+    assert (plane == grey(image[3], image[:, 9], image[:, :, 2])[0]).all()
+    assert len(shown(plot.montage(image, planes=np.arange(2), most=np.int64(3)))) == 2
+
+
+def test_a_prediction_is_drawn_as_its_masks(row):
+    classes = ClassMap.of("background", "water", "ice")
+    ids = (row.masks() * np.array([1, 2])[:, None, None, None]).sum(axis=0).astype(np.uint8)
+    ids[0, :2] = 255
+    prediction = PredictedVolume("a.npy", classes, ids)
+    for draw in (plot.volume, plot.montage):
+        found, expected = draw(row, prediction), draw(row, row.masks())
+        for one, other in zip(shown(found), shown(expected), strict=True):
+            assert (one == other).all()
+    overlapping = PredictedVolume("a.npy", ClassMap.of("water", "ice"), row.masks())
+    assert (shown(plot.volume(row, overlapping))[0] == shown(plot.volume(row))[0]).all()
 
 
 def test_what_has_no_image_is_told_to_be_passed_as_masks():

@@ -38,6 +38,7 @@ from geoseg import (
     GeoTIFFSource,
     Learner,
     LMDBDataset,
+    Prediction,
     RasterLabels,
     Scene,
     Training,
@@ -201,6 +202,17 @@ training = Training(
 learner = Learner(classes, training).fit(train, val)
 last = learner.history[-1]
 print({key: round(float(value), 3) for key, value in last.items() if isinstance(value, float)})
+
+# %% [markdown]
+# Each patch is a scene, too, to be predicted by itself and compared with its map:
+
+# %%
+scores = learner.evaluate(val.scenes(), prediction=Prediction(batch_size=1))
+print(f"{len(scores.scenes)} patches of the north: mean IoU {scores.mean_iou:.3f}")
+tables = {name: counts.confusion for name, counts in scores.scenes.items()}
+right = {name: table.trace() / table.sum() for name, table in tables.items()}
+worst = min(right, key=right.get)
+print(f"the worst is {worst}: {right[worst]:.0%} of its pixels are right")
 
 # %% [markdown]
 # The model knows its bands and takes a whole scene: the patches were only its training.

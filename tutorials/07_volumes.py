@@ -88,7 +88,7 @@ with VolumeZipWriter(str(out / "floods.zip"), ["flood"]) as writer:
             crs=grid.crs,
             transform=grid.transform @ grid.transform.translation(col, row),
             times=[f"{name}-{month:02d}-01" for month in range(1, dates + 1)],
-            channels=source.band_names[:3],
+            channel_names=source.band_names[:3],
         )
 
 # %% [markdown]

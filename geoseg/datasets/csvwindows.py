@@ -8,15 +8,15 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geoseg.choices import one_of
 from geoseg.datasets.windowed.base import WindowedDataset
 from geoseg.datasets.windowed.classids import LabelRule
 from geoseg.datasets.windowed.files import check_bands, check_pair
 from geoseg.datasets.windowed.imagery import Image, ImageRule
 from geoseg.datasets.windowed.options import (
     flag_of,
-    one_of,
     path_of,
-    refuse_unknown,
+    refuse_keywords,
     tell_no_reset,
     whole_of,
 )
@@ -97,7 +97,7 @@ class CSVWindowedSegmentationDataset(WindowedDataset):
             SceneError: An image does not fit its mask.
             GeosegError: Files cannot be opened, or windows are not on their masks.
         """
-        refuse_unknown(CSVWindowedSegmentationDataset, unknown)
+        refuse_keywords(CSVWindowedSegmentationDataset, unknown)
         flag_of(use_rasterio, name="use_rasterio")
         tell_no_reset(wanted=reset_augmentation_function)
         one_of(edge, ("flush", "pad", "drop"), name="edge")

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from geoseg.choices import one_of
 from geoseg.classes import ClassMap
 from geoseg.datasets.pairs import check_headers, check_pixels, paired
 from geoseg.datasets.windows import Place, WindowDataset
@@ -222,8 +223,7 @@ def _folders(
 def _check_options(
     size: Size | None, crop: str, *, stride: Size | None, length: int | None
 ) -> None:
-    if crop not in ("random", "slide"):
-        raise ConfigError(f"crop is {crop!r}, expected one of: random, slide")
+    one_of(crop, ("random", "slide"), name="crop")
     if size is None and (stride is not None or length is not None):
         raise ConfigError("stride and length are for windows; pass size=... too")
     if crop == "random" and stride is not None:

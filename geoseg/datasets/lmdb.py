@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any, Literal
@@ -15,15 +14,27 @@ from torch.utils.data import Dataset
 from geoseg.classes import ClassMap
 from geoseg.datasets.patchstore.bands import Wanted
 from geoseg.datasets.patchstore.chosen import choose
+from geoseg.datasets.patchstore.given import (
+    bands_of,
+    classes_of,
+    mapping_of,
+    names_of,
+    refuse_set,
+    scene_labels_of,
+    text_of,
+)
 from geoseg.datasets.patchstore.masks import Classes, MaskRule, mask_rule
 from geoseg.datasets.patchstore.parts import Target
 from geoseg.datasets.patchstore.planned import planned
 from geoseg.datasets.patchstore.rows import Rows, rows_of
 from geoseg.datasets.patchstore.scenelabels import scene_labels as names_of_patches
+from geoseg.datasets.patchstore.scenes import PatchScenes
 from geoseg.datasets.pixels import Pixels
-from geoseg.datasets.windowed.options import one_of, paths_of, size_of
-from geoseg.datasets.windows import Batch, Item, hide_missing, scale_of
+from geoseg.datasets.windowed.options import paths_of, size_of, word_of
+from geoseg.datasets.windowed.position import position_of
+from geoseg.datasets.windows import Batch, Item, as_tensors, hide_missing
 from geoseg.errors import ConfigError
+from geoseg.scene import Scene
 from geoseg.sources.lmdb import LMDBSource
 from geoseg.window import Size
 
@@ -109,9 +120,13 @@ class LMDBDataset(Dataset[Item]):
             UserWarning: Samples without a patch of some group are left out, or a manifest does not fit
                 its store.
         """
-        for name, given in (("join", join), ("keys", keys), ("scene_labels", scene_labels)):
-            if isinstance(given, str):
-                raise ConfigError(f"{name} is {given!r}, expected several names, as in [{given!r}]")
+        refuse_set(stores, name="stores")
+        bands, classes, mapping = bands_of(bands), classes_of(classes), mapping_of(mapping)
+        join = None if join is None else names_of(join, name="join")
+        keys = None if keys is None else names_of(keys, name="keys")
+        split = text_of(split, name="split", example="train")
+        labels = text_of(labels, name="labels", example="map/Data")
+        scene_labels = scene_labels_of(scene_labels)
         rows = rows_of(paths_of(stores, name="stores"))
         chosen = choose(rows, join=join, split=split, keys=keys)
         self.normalize, self._rule = normalize, _rule(labels, classes, mapping, rows)
@@ -121,7 +136,7 @@ class LMDBDataset(Dataset[Item]):
             bands=bands,
             labels=labels,
             size=None if size is None else size_of(size, name="size"),
-            resampling=one_of(resampling, ("nearest", "bilinear"), name="resampling"),
+            resampling=word_of(resampling, ("nearest", "bilinear"), name="resampling"),
             rule=self._rule,
         )
         self.band_names, self.dtype, self.size = plan.band_names, plan.dtype, plan.size
@@ -161,7 +176,7 @@ class LMDBDataset(Dataset[Item]):
             SourceError: A patch cannot be read, or is not what its manifest (or the first patch) tells.
             LabelError: Labels hold values that are no class; the text has the key and counts them.
         """
-        numbers = [self._number(index) for index in indices]
+        numbers = [position_of(index, len(self), of="item") for index in indices]
         images = np.empty((len(numbers), len(self.band_names), *self.size), self.dtype)
         valid = np.ones((len(numbers), *self.size), bool)
         masks = None if self._rule is None else np.empty(valid.shape, np.int64)
@@ -189,12 +204,32 @@ class LMDBDataset(Dataset[Item]):
         )
         return Pixels(self._stack_names, self.dtype, first.grid.ground_resolution)
 
-    def _number(self, index: int) -> int:
-        number = operator.index(index)
-        position = number + len(self) if number < 0 else number
-        if not 0 <= position < len(self):
-            raise IndexError(f"item {index} of {len(self)}")
-        return position
+    def scenes(self) -> Sequence[Scene]:
+        """A scene for each item, in their order, made when it is asked for: what a Learner predicts and judges.
+
+        Its image holds the pixels of the item as they are stored, brought to the same size in the same way,
+        with the bands of `pixels`; its labels are the class ids of `mask`, its id is the key.
+
+        ```python
+        learner.evaluate(test.scenes(), prediction=Prediction(batch_size=1))
+        ```
+
+        A scene is predicted by itself, and each batch filled up: where it is no larger than a window,
+        `batch_size=1` spares the rest.
+
+        Raises (when a scene is asked for):
+            ConfigError: The patches of an item lie at different places, or its bands are blended from one dtype
+                into another: no scene reads them so.
+            SourceError: A patch cannot be read, or is not what its manifest (or the first patch) tells.
+        """
+        return PatchScenes(
+            names=self._names,
+            band_names=self._stack_names,
+            dtype=self.dtype,
+            size=self.size,
+            parts=self._parts,
+            rule=self._rule,
+        )
 
     def _pack(
         self,
@@ -203,15 +238,7 @@ class LMDBDataset(Dataset[Item]):
         valid: NDArray[np.bool_],
         masks: NDArray[np.int64] | None,
     ) -> Batch:
-        image = torch.from_numpy(images)
-        if self.normalize:
-            scale = scale_of(self.dtype)
-            image = image.to(torch.float32)
-            image = image.mul_(scale) if scale != 1.0 else image
-        stacked: Item = {"image": image}
-        if masks is not None:
-            stacked["mask"] = torch.from_numpy(masks)
-        stacked["valid"] = torch.from_numpy(valid)
+        stacked = as_tensors(images, valid, masks, normalize=self.normalize)
         if self._scene_labels is not None:
             stacked["labels"] = torch.from_numpy(self._scene_labels[numbers].astype(np.float32))
         stacked["scene"] = [self._names[number] for number in numbers]

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
+from geoseg.choices import one_of
 from geoseg.datasets.windowed.base import WindowedDataset
 from geoseg.datasets.windowed.classids import LabelRule
 from geoseg.datasets.windowed.coverage import check_imagery
@@ -14,12 +15,12 @@ from geoseg.datasets.windowed.files import files_in
 from geoseg.datasets.windowed.imagery import Image, ImageRule
 from geoseg.datasets.windowed.options import (
     flag_of,
-    one_of,
     path_of,
     paths_of,
-    refuse_unknown,
+    refuse_keywords,
     size_of,
     stride_of,
+    word_of,
 )
 from geoseg.datasets.windowed.rows import served, tell_sizes
 from geoseg.errors import ConfigError
@@ -117,12 +118,12 @@ class MBTilesMaskWindowedDataset(WindowedDataset):
             GeosegError: Files are missing or cannot be opened, an index does not fit, or there is no
                 imagery under a mask.
         """
-        refuse_unknown(MBTilesMaskWindowedDataset, unknown)
-        resampling = one_of(image_resampling, _RESAMPLINGS, name="image_resampling")
+        refuse_keywords(MBTilesMaskWindowedDataset, unknown)
+        resampling = word_of(image_resampling, _RESAMPLINGS, name="image_resampling")
         size, step = size_of(patch_size, name="patch_size"), stride_of(stride)
         one_of(edge, ("flush", "pad", "drop"), name="edge")
         one_of(on_stale, ("rebuild", "raise"), name="on_stale")
-        mode = one_of(
+        mode = word_of(
             window_index_coordinate_mode,
             ("auto", "pixel", "bounds"),
             name="window_index_coordinate_mode",

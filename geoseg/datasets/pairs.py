@@ -11,6 +11,7 @@ from typing import Any
 from geoseg.errors import ConfigError, GeosegError, SceneError
 from geoseg.labels.pixels import PixelLabels
 from geoseg.scene import Scene
+from geoseg.shortlist import some
 
 IMAGE_SUFFIXES = (".npy", ".png", ".tif", ".tiff", ".jpg", ".jpeg")
 """Files that are images, in any case."""
@@ -134,9 +135,7 @@ def _raise_all(scenes: Sequence[Scene], work: Callable[[Scene], Any]) -> None:
 
 def count(names: Sequence[str], what: str) -> str:
     """`2 masks (a.png, b.png)`, with five names at most."""
-    shown = ", ".join(names[:_SHOWN])
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{len(names)} {what}{'s' if len(names) != 1 else ''} ({shown}{more})"
+    return f"{len(names)} {what}{'s' if len(names) != 1 else ''} ({some(names, _SHOWN)})"
 
 
 def _open(scene: Scene) -> None:

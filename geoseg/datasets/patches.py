@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
+from geoseg.choices import one_of
 from geoseg.datasets.windowed.base import WindowedDataset
 from geoseg.datasets.windowed.classids import LabelRule
 from geoseg.datasets.windowed.files import check_bands, check_pair, same_names
 from geoseg.datasets.windowed.imagery import Image, ImageRule
 from geoseg.datasets.windowed.options import (
-    one_of,
     paths_of,
-    refuse_unknown,
+    refuse_keywords,
     size_of,
     stride_of,
     tell_no_reset,
@@ -75,7 +75,7 @@ class RasterPatchDataset(WindowedDataset):
             SceneError: Files lack their partner, or do not fit it.
             GeosegError: Files cannot be opened.
         """
-        refuse_unknown(RasterPatchDataset, unknown)
+        refuse_keywords(RasterPatchDataset, unknown)
         tell_no_reset(wanted=reset_augmentation_function)
         size, step = size_of(patch_size, name="patch_size"), stride_of(stride)
         one_of(edge, ("flush", "pad", "drop"), name="edge")

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own habit
 from numpy.typing import NDArray
 
+from geoseg.choices import one_of
 from geoseg.datasets.order import block_order, fits_cache
 from geoseg.datasets.windows import Place, WindowDataset
-from geoseg.errors import ConfigError
 from geoseg.sampling import Boxes, RandomWindows, Sampling
 from geoseg.scene import Scene
 from geoseg.sources.base import Chip
@@ -149,12 +149,11 @@ class RandomWindowGeoDataset(WindowDataset):
 def _chosen(
     order: Literal["auto", "block", "uniform"], scenes: Sequence[Scene]
 ) -> Literal["block", "uniform"]:
+    one_of(order, ("auto", "block", "uniform"), name="order")
     if order == "auto":
         chosen: Literal["block", "uniform"] = "uniform" if fits_cache(scenes) else "block"
         _log.info("random windows of %d scenes are read in %s order", len(scenes), chosen)
         return chosen
-    if order not in ("block", "uniform"):
-        raise ConfigError(f"order is {order!r}, expected one of: auto, block, uniform")
     return order
 
 

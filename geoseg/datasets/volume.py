@@ -10,11 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from geoseg.choices import one_of
 from geoseg.classes import ClassMap
 from geoseg.datasets.volumetric.boxes import Place, Size3D, SlidingBoxes, triple
 from geoseg.datasets.volumetric.draws import Balance, RandomBoxes, VolumeWeights
 from geoseg.datasets.volumetric.labels import Overlap, VolumeLabels
 from geoseg.datasets.volumetric.reading import read_box, split
+from geoseg.datasets.volumetric.rows import volumes_of
 from geoseg.datasets.windowed.options import whole_of
 from geoseg.datasets.windows import Batch, Item, scale_of
 from geoseg.errors import ConfigError, SourceError
@@ -110,22 +112,30 @@ class VolumeDataset(Dataset[Item]):
         self.seed = 0 if seed is None else whole_of(seed, name="seed", least=0)
         self._labels = VolumeLabels(self.rows, overlap, ignore_id=ignore_id) if labels else None
         self.shapes = tuple(row.shape for row in self.rows)
-        step = None if stride is None else triple(stride, name="stride")
         self._boxes = (
-            SlidingBoxes(self.shapes, self.size, step, "flush" if edge is None else edge)
+            self._side_by_side(stride, edge)
             if sampling == "sliding"
-            else RandomBoxes(
-                self.shapes,
-                self.size,
-                length=length,
-                seed=self.seed,
-                balance=class_balance,
-                weights="size" if volume_weights is None else volume_weights,
-                labels=self._labels,
-            )
+            else self._drawn(length, class_balance, volume_weights)
         )
         self._epoch = torch.zeros((), dtype=torch.int64)
         self._epoch.share_memory_()  # type: ignore[no-untyped-call]
+
+    def _side_by_side(self, stride: Size3D | None, edge: Edge | None) -> SlidingBoxes:
+        step = None if stride is None else triple(stride, name="stride")
+        return SlidingBoxes(self.shapes, self.size, step, "flush" if edge is None else edge)
+
+    def _drawn(
+        self, length: int | None, balance: Balance, weights: VolumeWeights | None
+    ) -> RandomBoxes:
+        return RandomBoxes(
+            self.shapes,
+            self.size,
+            length=length,
+            seed=self.seed,
+            balance=balance,
+            weights="size" if weights is None else weights,
+            labels=self._labels,
+        )
 
     def __len__(self) -> int:
         return len(self._boxes)
@@ -141,8 +151,12 @@ class VolumeDataset(Dataset[Item]):
         return None if self._labels is None else self._labels.counts
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the random boxes of an epoch, here and in running workers."""
-        self._epoch.fill_(epoch)
+        """Choose the random boxes of an epoch, here and in running workers.
+
+        Raises:
+            ConfigError: It is no whole number from 0.
+        """
+        self._epoch.fill_(whole_of(epoch, name="epoch", least=0))
 
     def place(self, index: int) -> Place:
         """(volume number, (plane, row, col)) of an item; IndexError past the end."""
@@ -187,10 +201,10 @@ class VolumeDataset(Dataset[Item]):
 
 
 def _listed(rows: Any) -> Sequence[Volume]:
-    """Rows as a sequence that is not copied: that of a zip is quicker to pickle than its rows."""
-    if not isinstance(rows, Sequence) or isinstance(rows, str) or not rows:
+    """Volumes, seen to be a list of them."""
+    if not isinstance(rows, Sequence) or isinstance(rows, str | bytes) or not rows:
         raise ConfigError("expected a list of at least one volume, as in [row]")
-    return rows
+    return volumes_of(rows)
 
 
 def _common_pixels(rows: Sequence[Volume]) -> tuple[int, np.dtype[Any]]:
@@ -213,8 +227,7 @@ def _common_pixels(rows: Sequence[Volume]) -> tuple[int, np.dtype[Any]]:
 
 def _check_options(sampling: str, **given: Any) -> None:
     """ConfigError for an unknown sampling, and for options that it does not take."""
-    if sampling not in ("sliding", "random"):
-        raise ConfigError(f"sampling is {sampling!r}, expected one of: random, sliding")
+    one_of(sampling, ("random", "sliding"), name="sampling")
     sliding = {"stride", "edge"}
     taken = sliding if sampling == "sliding" else given.keys() - sliding
     for name, value in given.items():

@@ -68,6 +68,33 @@ def scale_of(dtype: np.dtype[Any]) -> float:
     return 1.0 / np.iinfo(dtype).max if dtype.kind == "u" else 1.0
 
 
+def as_tensors(
+    images: NDArray[Any],
+    valid: NDArray[np.bool_],
+    masks: NDArray[np.int64] | None,
+    *,
+    normalize: bool,
+) -> Item:
+    """What was read of a batch, as `image`, `mask` (where there are any) and `valid`.
+
+    Args:
+        images: (item, channel, height, width).
+        valid: (item, height, width).
+        masks: (item, height, width) of class ids.
+        normalize: Whether images become float32, unsigned integers in [0, 1].
+    """
+    image = torch.from_numpy(images)
+    if normalize:
+        scale = scale_of(images.dtype)
+        image = image.to(torch.float32)
+        image = image.mul_(scale) if scale != 1.0 else image
+    stacked: Item = {"image": image}
+    if masks is not None:
+        stacked["mask"] = torch.from_numpy(masks)
+    stacked["valid"] = torch.from_numpy(valid)
+    return stacked
+
+
 class WindowDataset(Dataset[Item]):
     """Map-style data set of windows of scenes.
 
@@ -144,15 +171,7 @@ class WindowDataset(Dataset[Item]):
         valid: NDArray[np.bool_],
         masks: NDArray[np.int64] | None,
     ) -> Batch:
-        image = torch.from_numpy(images)
-        if self.normalize:
-            scale = scale_of(self.dtype)
-            image = image.to(torch.float32)
-            image = image.mul_(scale) if scale != 1.0 else image
-        stacked: Item = {"image": image}
-        if masks is not None:
-            stacked["mask"] = torch.from_numpy(masks)
-        stacked["valid"] = torch.from_numpy(valid)
+        stacked = as_tensors(images, valid, masks, normalize=self.normalize)
         stacked["scene"] = [self.scenes[number].id for number, _ in places]
         stacked["row"] = torch.tensor([window.row for _, window in places])
         stacked["col"] = torch.tensor([window.col for _, window in places])

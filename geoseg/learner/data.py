@@ -172,7 +172,7 @@ class SegmentationData(pl.LightningDataModule):
         if self.trainer is not None:
             # A resumed training asks before it knows its epoch: Lightning tells it before the first batch.
             sampler.set_epoch(self.trainer.current_epoch)
-        return self._loader(windows, sampler=sampler)
+        return loader_of(windows, self.batch_size, workers=self.workers, sampler=sampler)
 
     def _random(self, scenes: Sequence[Scene]) -> RandomWindowGeoDataset:
         """Random windows of the training scenes."""
@@ -207,7 +207,8 @@ class SegmentationData(pl.LightningDataModule):
             return NoLoaders()
         ranks = sharing()
         check_enough("validation", len(windows), ranks=ranks)  # type: ignore[arg-type]
-        return self._loader(windows, sampler=EachOnce(windows) if ranks > 1 else None)
+        once = EachOnce(windows) if ranks > 1 else None
+        return loader_of(windows, self.batch_size, workers=self.workers, sampler=once)
 
     def _validation(self) -> Dataset[dict[str, Any]] | None:
         """Windows side by side of the validation scenes, or their data set; None where there is none."""
@@ -227,17 +228,30 @@ class SegmentationData(pl.LightningDataModule):
         expected = self.standardize
         return [with_standardize(scene, expected) for scene in listed(samples)]
 
-    def _loader(
-        self, windows: Dataset[dict[str, Any]], *, sampler: Sampler[Any] | None = None
-    ) -> DataLoader[dict[str, Any]]:
-        return EpochLoader(
-            windows,
-            self.batch_size,
-            sampler=sampler,
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
-            collate_fn=collate,
-        )
+
+def loader_of(
+    windows: Dataset[dict[str, Any]],
+    batch_size: int,
+    *,
+    workers: int,
+    sampler: Sampler[Any] | None,
+) -> DataLoader[dict[str, Any]]:
+    """Batches of windows.
+
+    Args:
+        windows: The data set.
+        batch_size: Windows in a step.
+        workers: Processes that read, kept from epoch to epoch.
+        sampler: Which windows, and in which order; None: all as they come.
+    """
+    return EpochLoader(
+        windows,
+        batch_size,
+        sampler=sampler,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        collate_fn=collate,
+    )
 
 
 class NoLoaders(CombinedLoader):

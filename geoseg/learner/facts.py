@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Literal
 
@@ -24,6 +23,7 @@ from geoseg.sources.statistics import RunningStatistics, Statistics
 from geoseg.sources.statistics.fitted import nothing_valid
 from geoseg.sources.transforms.scaling import Standardize
 from geoseg.spec import Spec
+from geoseg.warn import warn
 
 _ENOUGH = 64_000_000
 """Pixels after which more do not change a mean: larger data sets are thinned out evenly by blocks
@@ -202,11 +202,10 @@ def check_meaning(facts: DataFacts, dtype: str, what: str) -> None:
             f"other numbers ({_described(facts)}); if these are the pixels as they are, give the image "
             f"transforms: [{{type: cast, dtype: float32}}], else convert it to what the data set gives"
         )
-    warnings.warn(
+    warn(
         f"{what} {dtype}, but the model was trained on {trained} ({_described(facts)}): it is assumed that "
         f"the data set divides the same pixels by {most}; if it does anything else to them, do that to the "
-        f"image and save it as float32, or train on scenes, whose units a bundle knows",
-        stacklevel=4,
+        f"image and save it as float32, or train on scenes, whose units a bundle knows"
     )
 
 
@@ -247,10 +246,9 @@ def check_bands(facts: DataFacts, scene: str, names: tuple[str, ...]) -> None:
             "choose them by name in that order with bands=..."
         )
     if known != wanted:
-        warnings.warn(
+        warn(
             f"scene {scene!r}: bands {listed} cannot be compared by name with the training data's "
-            f"{expected}; see that their order is the same",
-            stacklevel=4,
+            f"{expected}; see that their order is the same"
         )
 
 
@@ -260,9 +258,8 @@ def _compare_resolution(facts: DataFacts, scene: Scene) -> None:
         return
     ratio = max(max(a / b, b / a) for a, b in zip(found, facts.resolution_m, strict=True))
     if ratio > _RESOLUTION_SLACK:
-        warnings.warn(
+        warn(
             f"scene {scene.id!r}: a pixel is {found[0]:.3g} x {found[1]:.3g} m, but the model was "
             f"trained on {facts.resolution_m[0]:.3g} x {facts.resolution_m[1]:.3g} m; "
-            'resolution="trained" brings it there for a better map (`geoseg predict --resolution trained`)',
-            stacklevel=4,
+            'resolution="trained" brings it there for a better map (`geoseg predict --resolution trained`)'
         )

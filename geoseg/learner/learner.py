@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from geoseg.classes import ClassMap
+from geoseg.datasets.volumetric.rows import volumes_of
 from geoseg.errors import BundleError
 from geoseg.learner.bundle import BundleInfo, load_bundle, save_bundle
 from geoseg.learner.bundle.network import check_network, network_name
@@ -31,7 +32,7 @@ from geoseg.learner.volumes.data import VolumeData
 from geoseg.learner.volumes.module import VolumeModule
 from geoseg.learner.volumes.predictor import AnyPredictor
 from geoseg.learner.volumes.prepare import build_volume_module, prepare_volumes, volume_training
-from geoseg.learner.volumes.rows import check_kind, volumes_of
+from geoseg.learner.volumes.rows import check_kind
 from geoseg.scene import Scene
 from geoseg.spec import FrozenMap
 from geoseg.volumes.volume import Volume

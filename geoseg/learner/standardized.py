@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 from geoseg.errors import BundleError, ConfigError
@@ -12,6 +11,7 @@ from geoseg.sources.transformed import TransformedSource
 from geoseg.sources.transforms.scaling import Standardize
 from geoseg.sources.warp import WarpedSource
 from geoseg.spec import Spec
+from geoseg.warn import warn
 
 
 def standardize_of(image: RasterSource) -> Standardize | None:
@@ -59,11 +59,10 @@ def warn_of_hidden(scenes: Sequence[Scene]) -> None:
     """
     hidden = [scene.id for scene in scenes if _holds_standardize(_without(scene.image))]
     if hidden:
-        warnings.warn(
+        warn(
             f"{len(hidden)} of {len(scenes)} scenes, first {hidden[0]!r}, have a Standardize that is not "
             "the last transform of their image: the model does not know of it, and images to predict "
-            "must come with it; put it last",
-            stacklevel=4,
+            "must come with it; put it last"
         )
 
 

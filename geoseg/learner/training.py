@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from geoseg.choices import one_of
 from geoseg.classweights import ClassWeights
 from geoseg.errors import ConfigError
 from geoseg.labels.blend import Blend
@@ -266,8 +267,7 @@ def check_tta(tta: str | None, size: tuple[int, int]) -> None:
     Raises:
         ConfigError: There is none.
     """
-    if tta is not None and tta not in get_args(TTA):
-        raise ConfigError(f"tta is {tta!r}, expected one of: None, {', '.join(get_args(TTA))}")
+    one_of(tta, (None, *get_args(TTA)), name="tta")
     if tta == "d4" and size[0] != size[1]:
         raise ConfigError(
             f'tta "d4" turns windows by 90 degrees, which needs square ones, but size is {size[0]} x '

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,7 +15,15 @@ from geoseg.errors import ConfigError
 from geoseg.plot.panels import Color
 from geoseg.plot.view import LONGEST, Colors, colored_bands, stretched
 
-Masks = NDArray[np.bool_] | Mapping[str, NDArray[np.bool_]]
+
+class Masked(Protocol):
+    """What tells its masks itself, such as what a Learner has predicted."""
+
+    def masks(self) -> NDArray[np.bool_] | Mapping[str, NDArray[np.bool_]] | None:
+        """As `Masks`; None where nothing is known of them."""
+
+
+Masks = NDArray[np.bool_] | Mapping[str, NDArray[np.bool_]] | Masked
 """(class, depth, height, width), (depth, height, width) for one class, or the latter by class name."""
 
 Cut = tuple[slice | int, slice | int, slice | int]
@@ -81,7 +90,7 @@ def shown_of(row: Row | NDArray[Any], masks: Masks | None) -> Shown:
     Raises:
         ConfigError: They do not.
     """
-    if not isinstance(row, np.ndarray) and not hasattr(row, "image"):
+    if not isinstance(row, np.ndarray) and not callable(getattr(row, "image", None)):
         raise ConfigError(
             f"a {type(row).__name__} has no image to draw; pass the volume and beside it the masks, as in "
             "plot.volume(row, prediction.masks())"
@@ -102,6 +111,8 @@ def shown_of(row: Row | NDArray[Any], masks: Masks | None) -> Shown:
     bands = tuple(str(i + 1) for i in range(len(image)))
     found = _by_name(masks, names)
     for title, mask in found.items():
+        if not isinstance(mask, np.ndarray):
+            raise _no_masks(f"the mask {title!r}", mask)
         if mask.shape != image.shape[1:] or mask.dtype != bool:
             raise ConfigError(
                 f"the mask {title!r} is {mask.dtype} of the shape {mask.shape}, expected bool of "
@@ -110,12 +121,16 @@ def shown_of(row: Row | NDArray[Any], masks: Masks | None) -> Shown:
     return Shown(name, colored_bands(bands, image), found, times)
 
 
-def _by_name(masks: Masks | None, names: tuple[str, ...]) -> dict[str, NDArray[np.bool_]]:
+def _by_name(masks: Any, names: tuple[str, ...]) -> dict[str, NDArray[np.bool_]]:
     """The mask of each class."""
+    if callable(getattr(masks, "masks", None)):
+        masks = masks.masks()
     if masks is None:
         return {}
     if isinstance(masks, Mapping):
         return dict(masks)
+    if not isinstance(masks, np.ndarray) or masks.ndim not in (3, 4):
+        raise _no_masks("masks", masks)
     stack = masks[None] if masks.ndim == 3 else masks  # noqa: PLR2004 - one class
     if names and len(names) != len(stack):
         raise ConfigError(
@@ -124,6 +139,25 @@ def _by_name(masks: Masks | None, names: tuple[str, ...]) -> dict[str, NDArray[n
     if not names:
         names = ("mask",) if len(stack) == 1 else tuple(f"class {i}" for i in range(len(stack)))
     return dict(zip(names, stack, strict=True))
+
+
+def _no_masks(what: str, given: Any) -> ConfigError:
+    name = type(given).__name__
+    found = f"an array of the shape {given.shape}" if isinstance(given, np.ndarray) else f"a {name}"
+    return ConfigError(
+        f"{what}: {found}, expected arrays (depth, height, width) of bool: one, several by the name of their "
+        "class or as one array (class, depth, height, width); or what has masks(), such as a prediction"
+    )
+
+
+def whole_numbers(given: Any) -> list[int] | None:
+    """A list of whole numbers; None where it is something else."""
+    try:
+        several = list(given)
+        no_bools = not any(isinstance(one, bool | np.bool_) for one in several)
+        return [operator.index(one) for one in several] if no_bools else None
+    except TypeError:
+        return None
 
 
 def cut_across(axis: int, place: int) -> Cut:

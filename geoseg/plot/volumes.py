@@ -20,7 +20,7 @@ from geoseg.plot.drawing import (
     show,
     wrapped,
 )
-from geoseg.plot.slices import Masks, Row, Shown, cut_across, pictures_of, shown_of
+from geoseg.plot.slices import Masks, Row, Shown, cut_across, pictures_of, shown_of, whole_numbers
 from geoseg.plot.view import Colors
 
 if TYPE_CHECKING:
@@ -51,11 +51,11 @@ def volume(
 
     Args:
         row: A row of a VolumeZip, or an image (channel, depth, height, width) or (depth, height, width).
-        masks: What is drawn over it, such as a prediction; None: the row's own, if any.
+        masks: What is drawn over it, such as what a Learner has predicted; None: the row's own, if any.
         at: (plane, row, column) of the voxel; None: where the masks have most voxels, else the middle.
 
     Raises:
-        ConfigError: Image, masks and voxel do not fit each other.
+        ConfigError: Image, masks and voxel do not fit each other, or are none.
     """
     shown = shown_of(row, masks)
     place = _voxel(shown, at)
@@ -92,20 +92,21 @@ def montage(
 
     Args:
         row: A row of a VolumeZip, or an image (channel, depth, height, width) or (depth, height, width).
-        masks: What is drawn over it; None: the row's own, if any.
+        masks: What is drawn over it, as for `volume`; None: the row's own, if any.
         planes: Numbers of the planes from 0; None: evenly from the first to the last.
         most: Planes shown at most where none are given.
 
     Raises:
-        ConfigError: Image and masks do not fit each other, or there is no such plane.
+        ConfigError: Image and masks do not fit each other or are none, or there is no such plane.
     """
     shown = shown_of(row, masks)
     depth, height, width = shown.shape
-    if most < 1:
-        raise ConfigError(f"most is {most}, expected at least one plane")
-    wanted = _evenly(depth, most) if planes is None else [int(plane) for plane in planes]
+    limit = whole_numbers([most])
+    if limit is None or limit[0] < 1:
+        raise ConfigError(f"most is {most!r}, expected at least one plane")
+    wanted = _evenly(depth, limit[0]) if planes is None else whole_numbers(planes)
     if not wanted or min(wanted) < 0 or max(wanted) >= depth:
-        raise ConfigError(f"planes are {wanted}, expected numbers from 0 to {depth - 1}")
+        raise ConfigError(f"planes are {planes!r}, expected numbers from 0 to {depth - 1}")
     columns = min(len(wanted), math.ceil((len(wanted) * height / width) ** 0.5))
     rows = -(-len(wanted) // columns)
     inch = _PANEL / max(height, width)
@@ -134,14 +135,15 @@ def _voxel(shown: Shown, at: Voxel | None) -> Voxel:
             marked |= mask
         depth, height, width = shown.shape
         return _fullest(marked) if marked.any() else (depth // 2, height // 2, width // 2)
-    inside = len(at) == len(shown.shape) and all(
-        0 <= i < side for i, side in zip(at, shown.shape, strict=True)
+    place = whole_numbers(at) or []
+    inside = len(place) == len(shown.shape) and all(
+        0 <= i < side for i, side in zip(place, shown.shape, strict=True)
     )
     if not inside:
         raise ConfigError(
-            f"at is {tuple(at)}, expected (plane, row, column) from 0 within {shown.shape}"
+            f"at is {at!r}, expected (plane, row, column) from 0 within {shown.shape}"
         )
-    plane, row, column = map(int, at)
+    plane, row, column = place
     return plane, row, column
 
 

@@ -234,6 +234,12 @@ def test_scenes_of_an_experiment_become_volumes(geoseg, written):
     assert (row.image()[0] == image[1:2]).all()
     assert (row.masks() == np.stack([ids[1:2] == 1, ids[1:2] == 2])).all()
     assert geoseg("volumes", "convert", "experiment.yaml", "e.zip", "--split", "test").code == 2
+    (written / "top.yaml").write_text("include: experiment.yaml\noutput: other\n")
+    assert geoseg("volumes", "convert", "top.yaml", "g.zip").code == 0
+    assert [row.name for row in VolumeZip("g.zip", test="test.pq").frame("test")] == ["b.npy"]
+    found = geoseg("volumes", "convert", "none.yaml", "h.zip")
+    assert (found.code, found.err.count("\n")) == (2, 1)
+    assert "none.yaml: there is no such file, expected" in found.err
     (written / "scene.yaml").write_text("id: c\nimage: june.tif\n")
     options = ("--split", "test", "--classes", "water")
     assert geoseg("volumes", "convert", "scene.yaml", "f.zip", *options).code == 0

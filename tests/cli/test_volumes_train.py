@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+import zipfile
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import rasterio
 from affine import Affine
@@ -15,6 +19,7 @@ from geoseg.cli.volumes.opening import Opening
 from geoseg.cli.volumes.sizes import size_of
 from geoseg.cli.volumes.train import options_of, rows_of
 from geoseg.errors import ConfigError
+from geoseg.learner import Learner, Training
 from geoseg.volumes import VolumeZip, VolumeZipWriter
 
 UTM = Affine(30, 0, 4e5, 0, -30, 4e6)
@@ -144,10 +149,11 @@ class Model:
     def __init__(self):
         self.asked = []
 
-    def predict(self, rows, store, **options):
-        (row,) = rows
-        self.asked.append((row.name, options))
-        store.write(row.name, row.image(), {}, crs=row.crs, transform=row.transform)
+    def predict(self, rows, store, *, seen, **options):
+        for row in rows:
+            self.asked.append((row.name, options))
+            store.write(row.name, row.image(), {}, crs=row.crs, transform=row.transform)
+            seen(row)
 
 
 def test_the_options_of_a_prediction_reach_the_model(geoseg, written, monkeypatch):
@@ -161,6 +167,77 @@ def test_the_options_of_a_prediction_reach_the_model(geoseg, written, monkeypatc
     asked = [(f"v{seed}.npy", expected | {"scores": False}) for seed in (0, 1)]
     assert model.asked == asked
     assert [row.name for row in VolumeZip("p.zip").frame("train")] == ["v0.npy", "v1.npy"]
+
+
+@pytest.fixture
+def trained(written):
+    """A bundle of a moment beside the zip."""
+    options = {"model_options": {"width": 4, "depth": 2}, "length": 2, "batch_size": 2, "epochs": 1}
+    training = Training(model="unet3d", size=(4, 16, 16), **options)
+    Learner(["box"], training).fit(VolumeZip("a.zip").frame("train")).save("bundle.zip")
+
+
+def as_tiffs(source, target):
+    """A zip of another program: the images of a zip as TIFFs of a page a plane, and its table of training rows."""
+    rows = [*VolumeZip(source).frame("train")]
+    with zipfile.ZipFile(source) as found, zipfile.ZipFile(target, "w") as archive:
+        table = pq.read_table(io.BytesIO(found.read("train.pq"))).drop_columns(["image", "fold"])
+        table = table.append_column("image", pa.array([f"{row.name[:-4]}.tif" for row in rows]))
+        data = io.BytesIO()
+        pq.write_table(table.replace_schema_metadata(None), data)
+        archive.writestr("train.pq", data.getvalue())
+        for row in rows:
+            depth, height, width = row.shape
+            shape = {"count": depth, "height": height, "width": width, "dtype": "uint8"}
+            with rasterio.MemoryFile() as file:
+                with file.open(driver="GTiff", transform=UTM, **shape) as out:
+                    out.write(row.image()[0])
+                archive.writestr(f"images/{row.name[:-4]}.tif", file.read())
+
+
+@pytest.mark.usefixtures("trained")
+def test_predictions_of_tiffs_are_evaluated_against_their_zip(geoseg):
+    as_tiffs("a.zip", "tiffs.zip")
+    call = ("volumes", "predict", "bundle.zip", "tiffs.zip", "p.zip", "--frame", "train")
+    found = geoseg(*call)
+    assert (found.code, found.err) == (0, "")
+    assert [row.name for row in VolumeZip("p.zip").frame("train")] == ["v0.npy", "v1.npy"]
+    for truth in ("tiffs.zip", "a.zip"):
+        found = geoseg("volumes", "evaluate", truth, "p.zip", "--json")
+        assert (found.code, found.err) == (0, "")
+        left = ["v2"] if truth == "a.zip" else []
+        told = json.loads(found.out)
+        assert ([*told["volumes"]], told["not predicted"]) == (["v0", "v1"], left)
+
+
+@pytest.mark.usefixtures("trained")
+def test_errors_of_a_prediction_name_the_option_as_it_is_typed(geoseg):
+    for option, value, text in (
+        ("--stride", "2,99,2", "error: --stride 99 along the height is longer than the window"),
+        ("--threshold", "0.3", "error: --threshold is 0.3, but each voxel has one class"),
+        ("--threshold", "0.3", "`geoseg volumes train --overlap multilabel`"),
+        ("--batch-size", "0", "error: --batch-size is 0, expected a whole number"),
+        ("--precision", "8", "error: --precision is '8', expected one of"),
+    ):
+        found = geoseg("volumes", "predict", "bundle.zip", "a.zip", "p.zip", option, value)
+        assert found.code == 2
+        assert text in found.err
+
+
+def test_errors_of_a_training_name_the_option_as_it_is_typed(geoseg, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    whole = np.ones((2, 8, 8), bool)
+    with VolumeZipWriter("o.zip", ["a", "b"]) as writer:
+        writer.write("v", whole.astype("uint8"), {"a": whole, "b": whole})
+    found = geoseg("volumes", "train", "o.zip")
+    assert found.code == 1
+    assert "--overlap priority gives such voxels to the first class" in found.err
+    found = geoseg("volumes", "train", "o.zip", "--loss", "bce")
+    assert found.code == 2
+    assert "with --overlap multilabel; use --loss cross_entropy+dice" in found.err
+    for text in (found.err, geoseg("volumes", "check", "o.zip").out):
+        assert 'overlap="' not in text
+        assert "--overlap" in text
 
 
 @pytest.mark.parametrize(

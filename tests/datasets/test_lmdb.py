@@ -387,11 +387,88 @@ def test_values_that_are_no_class_are_counted_with_their_patch(store):
         ({"keys": "patch_1"}, ConfigError, "keys is 'patch_1', expected several names"),
         ({"scene_labels": "a"}, ConfigError, "scene_labels is 'a', expected several names"),
         ({"stores": []}, ConfigError, "no store is named"),
+        ({"bands": [1]}, ConfigError, "bands has 1 in it, expected names"),
+        ({"bands": 4}, ConfigError, "bands is 4, expected a list of names"),
+        ({"bands": {"s2": [4]}}, ConfigError, r"bands\['s2'\] has 4 in it"),
+        ({"bands": {2: ["B04"]}}, ConfigError, "bands has 2 in it"),
+        ({"join": True}, ConfigError, "join is True, expected a list of names"),
+        ({"keys": [1]}, ConfigError, "keys has 1 in it"),
+        ({"split": 1}, ConfigError, "split is 1, expected one name, as in 'train'"),
+        ({"labels": ("map", "Data")}, ConfigError, r"labels is \('map', 'Data'\), .*'map/Data'"),
+        ({"labels": "mask", "classes": "water"}, ConfigError, r"classes is 'water', .*\['water'\]"),
+        ({"labels": "mask", "classes": 3}, ConfigError, "classes is 3, expected a list of names"),
+        (
+            {"labels": "mask", "classes": ["a"], "mapping": {"111": 0}},
+            ConfigError,
+            r"'111' \(str\)",
+        ),
+        ({"labels": "mask", "classes": ["a"], "mapping": {1: "a"}}, ConfigError, r"'a' \(str\)"),
+        (
+            {"labels": "mask", "classes": ["a"], "mapping": [0, 1]},
+            ConfigError,
+            r"mapping is \[0, 1\]",
+        ),
+        ({"scene_labels": 1}, ConfigError, "scene_labels is 1, expected a list of names"),
     ],
 )
 def test_wrong_arguments_are_told(store, options, kind, text):
     with pytest.raises(kind, match=text):
         LMDBDataset(**{"stores": store, **options})
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("bands", {}),
+        ("join", {}),
+        ("keys", {}),
+        ("stores", {}),
+        ("scene_labels", {}),
+        ("classes", {"labels": "mask"}),
+    ],
+)
+def test_a_set_has_no_order_and_is_refused(store, name, more):
+    for given in ({"B04", "B03", "B02"}, frozenset({"B04"})):
+        with pytest.raises(ConfigError, match=rf"{name} is a set.* has no order; give a list"):
+            LMDBDataset(**{"stores": store, **more, name: given})
+    with pytest.raises(ConfigError, match=r"bands\['s2'\] is a set"):
+        LMDBDataset(store, bands={"s2": {"B04", "B03"}})
+
+
+def test_names_may_come_from_anything_that_gives_them_once(store):
+    data = LMDBDataset(
+        store,
+        bands=(name for name in ("B03", "B04")),
+        keys=iter(["patch_4", "patch_0"]),
+        labels="mask",
+        classes=(name for name in "abc"),
+        mapping={np.uint8(value): np.int64(value) for value in range(3)},
+        normalize=False,
+    )
+    assert (data.band_names, data.keys) == (("B03", "B04"), ["patch_4", "patch_0"])
+    np.testing.assert_array_equal(data[1]["image"], oracle(store, "patch_0", ["B03", "B04"]))
+    np.testing.assert_array_equal(data[0]["mask"], held(store)["patch_4"]["mask"])
+
+
+class Compared(str):
+    """A text that counts how often it is compared."""
+
+    times = 0
+
+    def __eq__(self, other):
+        Compared.times += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_a_key_that_repeats_among_many_is_found_in_one_pass(tmp_path):
+    names = [f"k{number:03d}" for number in range(300)]
+    uri = plain(tmp_path / "s", {name: {"x": np.ones((1, 1), np.uint8)} for name in names})
+    keys = [Compared(name) for name in (*names, names[-2], names[-1])]
+    with pytest.raises(ConfigError, match=r"'k298' is named twice \(and 1 more\)"):
+        LMDBDataset(uri, keys=keys)
+    assert Compared.times < 10 * len(keys)
 
 
 def test_a_store_that_is_not_there_or_empty_is_told(tmp_path):

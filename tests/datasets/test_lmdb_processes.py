@@ -35,7 +35,6 @@ def digest(batches):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker")
 def test_workers_of_any_start_give_the_batches_of_this_process(data):
     alone = digest(DataLoader(data, 5, collate_fn=collate))  # the store is open here from now on
     one_by_one = [data[number] for number in range(len(data))]

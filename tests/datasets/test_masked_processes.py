@@ -60,7 +60,6 @@ def digest(items):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker")
 @pytest.mark.parametrize("kind", KINDS)
 def test_workers_and_threads_give_the_bytes_of_this_process(datasets, kind):
     data = datasets[kind]

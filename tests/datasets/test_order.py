@@ -220,7 +220,6 @@ def assert_same(one, two):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker:UserWarning")
 @pytest.mark.parametrize("context", ["fork", "spawn"])
 @pytest.mark.parametrize("order", ["block", "uniform"])
 def test_workers_give_the_same_batches_for_the_same_order(file_scene, context, order):

@@ -57,7 +57,6 @@ def digest(batches):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker")
 @pytest.mark.parametrize("kind", KINDS)
 def test_workers_and_threads_give_the_bytes_of_this_process(scenes, kind):
     scene = scenes[kind]

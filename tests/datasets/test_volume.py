@@ -339,6 +339,25 @@ def test_a_lone_volume_or_none_is_no_list():
             VolumeDataset(rows, 3)
 
 
+def test_a_list_of_something_else_is_told():
+    row = volume("a")[0]
+    with pytest.raises(ConfigError, match=r"expected volumes.*got ndarray"):
+        VolumeDataset([row.image()], 4)
+    with pytest.raises(ConfigError, match="number 1 of the 2 volumes, from 0, is a str"):
+        VolumeDataset([row, "b"], 4)
+
+
+def test_a_size_may_be_an_array(three):
+    rows, _ = three
+    data = VolumeDataset(rows, np.array([2, 3, 4]), stride=np.array([1, 3, 2]))
+    expected = VolumeDataset(rows, (2, 3, 4), stride=(1, 3, 2))
+    assert (data.size, len(data)) == ((2, 3, 4), len(expected))
+    assert VolumeDataset(rows, np.array(3)).size == VolumeDataset(rows, np.int64(3)).size
+    for size in (np.array([2.0, 2.0, 2.0]), np.array([[2, 2, 2]]), np.array([2, 2])):
+        with pytest.raises(ConfigError, match="expected voxels as one whole number"):
+            VolumeDataset(rows, size)
+
+
 def test_the_names_are_public():
     assert geoseg.VolumeDataset is VolumeDataset
     assert geoseg.ArrayVolume is ArrayVolume

@@ -55,6 +55,18 @@ def test_boxes_follow_from_seed_epoch_and_index(rows):
     assert len(set(drawn)) > 190
 
 
+def test_an_epoch_that_cannot_be_is_told_at_once(rows):
+    data = VolumeDataset(rows, 4, sampling="random", length=3, labels=False)
+    first = places(data)
+    for epoch in (-1, 1.5, True, "1"):
+        with pytest.raises(
+            ConfigError, match=f"epoch is {epoch!r}, expected a whole number from 0"
+        ):
+            data.set_epoch(epoch)
+    assert [data.place(i) for i in range(3)] == first
+    assert places(data, np.int64(1)) != first
+
+
 @pytest.mark.parametrize("share", [0.25, 0.6, 1.0])
 def test_as_many_boxes_hold_a_rare_class_as_its_share_says(rows, share):
     """Boxes of one voxel hold the class only where they are laid around it."""

@@ -12,6 +12,7 @@ import pytest
 from geoseg.learner import Learner
 from geoseg.learner.bundle import save_bundle
 from tests.learner.bundles import info, members_of, weights, with_manifest, write_zip
+from tests.support.waiting import PATIENCE
 
 _WATCHED = """
 import sys
@@ -102,7 +103,7 @@ def test_nothing_of_a_bundle_is_executed_compiled_imported_or_unpickled(tmp_path
     root = str(Path(__file__).parent.parent.parent)
     done = subprocess.run(
         [sys.executable, "-c", _WATCHED, str(good), str(tmp_path / "second.zip"), *others],
-        capture_output=True, text=True, check=False, timeout=200, cwd=root,
+        capture_output=True, text=True, check=False, timeout=PATIENCE, cwd=root,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout == f"clean {len(others)}\n"

@@ -16,6 +16,7 @@ from geoseg.datasets import LocalSampler, RandomWindowGeoDataset
 from geoseg.errors import ConfigError
 from geoseg.learner import SegmentationData
 from tests.learner.test_learner import made_scene
+from tests.support.waiting import PATIENCE
 
 
 def test_workers_get_stretches_of_their_own_in_block_order_only():
@@ -129,7 +130,7 @@ def ranks(tmp_path_factory):
     root = str(Path(__file__).parent.parent.parent)
     done = subprocess.run(
         [sys.executable, str(script), root, str(folder)],
-        capture_output=True, text=True, check=False, timeout=200,
+        capture_output=True, text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     return folder, done.stdout

@@ -279,7 +279,7 @@ def test_random_crops_of_a_folder_are_others_in_each_epoch(files):
 def test_a_learner_measures_a_data_set_of_ones_own_and_predicts_pictures(files, tmp_path):
     windows = ImageFolderDataset(files, classes=["dark", "bright"], size=32, length=32)
     training = Training(
-        epochs=6, batch_size=8, lr=1e-2, model_options={"width": 4, "depth": 2}, size=32
+        epochs=12, batch_size=8, lr=1e-2, model_options={"width": 4, "depth": 2}, size=32
     )
     learner = Learner(windows.classes, training).fit(windows)
     windows.set_epoch(0)

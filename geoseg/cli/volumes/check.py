@@ -9,6 +9,7 @@ import typer
 from geoseg.cli.facts import show_facts
 from geoseg.cli.options import AsJson, Debug
 from geoseg.cli.told import DATA, printable, told_briefly
+from geoseg.cli.volumes.flags import as_flags
 from geoseg.cli.volumes.opening import (
     Folder,
     ImageAxes,
@@ -24,6 +25,9 @@ from geoseg.cli.volumes.progress import told_as_it_goes
 if TYPE_CHECKING:
     from geoseg.volumes import VolumeZip
     from geoseg.volumes.diagnose import Diagnosis
+
+_OF_TRAINING = ("overlap",)
+"""Options of the training that warnings name."""
 
 
 def check(
@@ -55,7 +59,7 @@ def check(
             for text in report.errors:
                 typer.echo(f"error: {printable(text)}")
             for text in (*report.warnings, *([doubt] if doubt else [])):
-                typer.echo(f"warning: {printable(text)}")
+                typer.echo(f"warning: {printable(as_flags(text, _OF_TRAINING))}")
             typer.echo(axes_line(found, axes))
             warned = len(report.warnings) + bool(doubt)
             rows = ", ".join(f"{count} {split}" for split, count in report.rows.items())

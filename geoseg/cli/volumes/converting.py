@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from geoseg.cli.scenefile import scenes_of
 from geoseg.cli.volumes.opening import Axes, FrameName, RunOrder
 from geoseg.cli.volumes.progress import counted
 from geoseg.errors import ConfigError
@@ -140,19 +141,13 @@ def scenes_into(
 
 def _scenes(path: str, split: FrameName | None) -> tuple[list[Scene], dict[str, FrameValue]]:
     """Scenes, and the table of each."""
-    import geoseg.sources  # noqa: F401 - every kind that a file may name
-    from geoseg import yamltext
-    from geoseg.experiment import Experiment
-    from geoseg.scene import Scene
-
-    found = yamltext.load(Path(path).read_text(encoding="utf-8"), name=path)
-    if not (isinstance(found, dict) and "train" in found):
-        scene = Scene.from_yaml(Path(path))
-        return [scene], {scene.id: (split or FrameName.train).value}
+    found = scenes_of(path)
+    if not isinstance(found, Mapping):
+        return [*found], {scene.id: (split or FrameName.train).value for scene in found}
     if split is not None:
         raise ConfigError(
             f"--split {split.value}: {path} is an experiment, which tells the part of each scene; leave it out"
         )
     parts: dict[str, FrameValue] = {"train": "train", "valid": "validation", "test": "test"}
-    pairs = [(scene, parts[part]) for part, scene in Experiment.from_yaml(Path(path)).scenes()]
+    pairs = [(scene, parts[part]) for part, scenes in found.items() for scene in scenes]
     return [scene for scene, _ in pairs], {scene.id: name for scene, name in pairs}

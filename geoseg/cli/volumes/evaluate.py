@@ -33,11 +33,11 @@ def evaluate(
     """
     with told_briefly(debug=debug, name=prediction):
         from geoseg.learner.volumes.judging import judged
-        from geoseg.volumes.exporting.copying import stem_of
+        from geoseg.volumes.exporting.copying import stored_names
 
         known, found = (_labelled(Opening(test="none").open(uri)) for uri in (truth, prediction))
         report = judged(known, found)
-        names = [stem_of(row.name) for row in known]
+        names = stored_names(row.name for row in known)
         left = [name for name in names if name not in report.volumes]
         if as_json:
             show_facts(report.to_dict() | {"not predicted": left}, as_json=True)

@@ -12,6 +12,7 @@ from geoseg.cli.options import Debug, refuse_unless
 from geoseg.cli.told import told_briefly
 from geoseg.cli.volumes.convert import AsOption, LayersFlag
 from geoseg.cli.volumes.converting import As, LayersOption, Target
+from geoseg.cli.volumes.flags import named_as_flags
 from geoseg.cli.volumes.opening import (
     Axes,
     Folder,
@@ -25,7 +26,7 @@ from geoseg.cli.volumes.opening import (
     Validation,
     Zip,
 )
-from geoseg.cli.volumes.progress import counted
+from geoseg.cli.volumes.progress import told_of_each
 from geoseg.cli.volumes.sizes import size_of
 from geoseg.errors import ConfigError
 from geoseg.outputs import refuse_inputs
@@ -110,11 +111,14 @@ def predict(
         given: Any = {key: value for key, value in flags.items() if value is not None}
         opening = Opening(train, validation, test, folder, image_axes, rle_order)
         found = opening.open(path)
-        rows = list(_frame(found, frame))
+        rows = _frame(found, frame)
         learner = _learner(bundle)
-        with _store(out, found, learner, as_, layers) as store:
-            for row in counted(rows, total=len(rows), told=f"predict {path}"):
-                learner.predict([row], store, **given)
+        with (
+            named_as_flags(*flags),
+            _store(out, found, learner, as_, layers) as store,
+            told_of_each(len(rows), f"predict {path}") as seen,
+        ):
+            learner.predict(rows, store, seen=seen, **given)
         typer.echo(out)
 
 

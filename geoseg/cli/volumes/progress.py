@@ -17,6 +17,19 @@ def counted(items: Iterable[T], *, total: int, told: str) -> Iterator[T]:
 
 
 @contextmanager
+def told_of_each(total: int, told: str) -> Iterator[Callable[[object], None]]:
+    """What a function calls with each volume that is done, shown as such a bar."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc=told, unit="volume", disable=None, leave=False) as bar:
+
+        def show(_: object) -> None:
+            bar.update()
+
+        yield show
+
+
+@contextmanager
 def told_as_it_goes(told: str) -> Iterator[Callable[[int, int], None]]:
     """What a function calls with (how many are done, how many there are), shown as such a bar."""
     from tqdm import tqdm

@@ -10,6 +10,7 @@ import typer
 from geoseg import yamltext
 from geoseg.cli.options import Debug
 from geoseg.cli.told import told_briefly
+from geoseg.cli.volumes.flags import named_as_flags
 from geoseg.cli.volumes.opening import (
     Folder,
     ImageAxes,
@@ -118,7 +119,8 @@ def train(
         }
         given = {key: value for key, value in flags.items() if value is not None}
         found = Opening(train_file, validation, "none", folder, image_axes, rle_order).open(path)
-        _train(found, given, valid_fold, out)
+        with named_as_flags(*flags.keys() - {"model_options"}):
+            _train(found, given, valid_fold, out)
 
 
 def _train(found: VolumeZip, given: dict[str, Any], valid_fold: str | None, out: str) -> None:

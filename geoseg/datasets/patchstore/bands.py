@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geoseg.datasets.patchstore.presets import MASK, Example, Groups, of_preset, some
+from geoseg.datasets.patchstore.presets import MASK, Example, Groups, of_preset, some_bands
 from geoseg.datasets.patchstore.rows import Kind
 from geoseg.errors import ConfigError, SourceError
 from geoseg.sources.stacks.together import told_apart
@@ -143,8 +143,8 @@ def _all_of(groups: Groups, group: str, label: tuple[str, str] | None) -> list[t
     for other in others:
         if {*first.kind.arrays} != {*other.kind.arrays}:
             raise ConfigError(
-                f"patches have different bands: {first.where} has {some(first.kind.arrays)}, {other.where} has "
-                f"{some(other.kind.arrays)}; name those that all have with bands=[...], or one group of "
+                f"patches have different bands: {first.where} has {some_bands(first.kind.arrays)}, {other.where} has "
+                f"{some_bands(other.kind.arrays)}; name those that all have with bands=[...], or one group of "
                 'patches with join=("s2",)'
             )
     left_out = {MASK, label[1] if label is not None and label[0] == group else MASK}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from geoseg.datasets.patchstore.rows import Rows
 from geoseg.errors import ConfigError, SourceError
+from geoseg.shortlist import some
+from geoseg.warn import warn
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -154,7 +156,7 @@ def _tell_of_missing(
     )
     if not whole.any():
         raise ConfigError(f"{_stores(rows)}: {told}; nothing is left: {_how_to_pair(rows)}")
-    warnings.warn(f"{_stores(rows)}: {told}; they are left out", stacklevel=5)
+    warn(f"{_stores(rows)}: {told}; they are left out")
 
 
 def _how_to_pair(rows: Rows) -> str:
@@ -176,16 +178,14 @@ def _picked(chosen: Chosen, keys: list[str]) -> Chosen:
         what = f"there is no {strange[0]!r}{_more(strange)}" if strange else "none is named"
         hint = f"near: {', '.join(near)}" if near else f"there are {len(at)}, as {next(iter(at))!r}"
         raise ConfigError(f"keys: {what}; {hint}; name items of the stores and the split")
-    if len({*keys}) < len(keys):
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ConfigError(f"keys: {twice!r} is named twice; name each once")
+    if twice := [key for key, times in Counter(keys).items() if times > 1]:
+        raise ConfigError(f"keys: {twice[0]!r} is named twice{_more(twice)}; name each once")
     numbers = np.array([at[key] for key in keys], np.intp)
     return Chosen(chosen.names[numbers], {g: rows[numbers] for g, rows in chosen.rows.items()})
 
 
 def _stores(rows: Rows) -> str:
-    uris = [reader.uri for reader in rows.readers]
-    return ", ".join(uris[:_SHOWN]) + (f" and {len(uris) - _SHOWN} more" if len(uris) > _SHOWN else "")  # fmt: skip
+    return some((reader.uri for reader in rows.readers), _SHOWN)
 
 
 def _more(names: Sequence[Any]) -> str:

@@ -59,21 +59,38 @@ class Part:
             SourceError: It cannot be read, or is not as its kind.
             LabelError: Its labels hold values that are no class.
         """
-        kind = int(self.kinds[number])
-        reader, key = self.readers[self.stores[number]], self.keys[number]
-        pick, nodata = self.pick, self.nodata[kind]
-        wanted = pick.planes if pick.label is None else (*pick.planes, pick.label)
-        with reader.planes(key, wanted) as planes:
-            if self.sizes is not None:
-                self._check_size(planes, self.sizes[kind], f"{reader.uri}: {key}")
+        pick, nodata = self.pick, self.nodata[int(self.kinds[number])]
+        with self._reader(number).planes(self.keys[number], self._wanted) as planes:
+            self._check(planes, number, target.image.dtype)
             images = planes[: len(pick.planes)]
-            _check_dtypes(images, target.image.dtype, f"{reader.uri}: {key}")
             for channel, band, missing in zip(pick.channels, images, nodata, strict=False):
                 self._fill_band(target, channel, band, missing)
             if target.mask is not None and self.rule is not None and pick.label is not None:
                 measured = _measured(planes[-1], nodata[-1])
-                ids = self.rule.ids_of(planes[-1], measured, where=f"{reader.uri}: {key}")
+                ids = self.rule.ids_of(planes[-1], measured, where=self._where(number))
                 _nearest(target.mask, ids)
+
+    def check(self, number: int, dtype: np.dtype[Any]) -> None:
+        """See that the patch of an item can be read into images of a dtype, as `fill` does.
+
+        Raises:
+            SourceError: It cannot be read, or is not as its kind.
+        """
+        with self._reader(number).planes(self.keys[number], self._wanted) as planes:
+            self._check(planes, number, dtype)
+
+    def _reader(self, number: int) -> StoreReader:
+        return self.readers[int(self.stores[number])]
+
+    @property
+    def _wanted(self) -> tuple[str, ...]:
+        """What is asked for, the class ids last."""
+        pick = self.pick
+        return pick.planes if pick.label is None else (*pick.planes, pick.label)
+
+    def _where(self, number: int) -> str:
+        """How errors call the patch of an item."""
+        return f"{self._reader(number).uri}: {self.keys[number]}"
 
     def _fill_band(
         self, target: Target, channel: int, band: NDArray[Any], missing: float | None
@@ -92,24 +109,23 @@ class Part:
             _nearest(known, measured)
             np.logical_and(target.valid, known, out=target.valid)
 
-    def _check_size(
-        self, planes: Sequence[NDArray[Any]], size: tuple[int, int], where: str
-    ) -> None:
-        found = max(p.shape[0] for p in planes), max(p.shape[1] for p in planes)
-        if found != size:
-            raise SourceError(
-                f"{where}: is {found[0]} x {found[1]} px, expected {size[0]} x {size[1]} like the others; "
-                "pass size=(height, width) to bring all patches to one size"
-            )
-
-
-def _check_dtypes(planes: Sequence[NDArray[Any]], dtype: np.dtype[Any], where: str) -> None:
-    for found in {plane.dtype for plane in planes}:
-        if found != dtype and dtype.kind != "f" and not np.can_cast(found, dtype, "safe"):
-            raise SourceError(
-                f"{where}: has pixels of {found}, which {dtype}, the dtype of the other patches, does not "
-                "hold; leave it out with keys=[...], or write a manifest, which tells all dtypes"
-            )
+    def _check(self, planes: Sequence[NDArray[Any]], number: int, dtype: np.dtype[Any]) -> None:
+        """See that planes have the size of their kind, and fit into images of a dtype."""
+        if self.sizes is not None:
+            size = self.sizes[int(self.kinds[number])]
+            found = max(p.shape[0] for p in planes), max(p.shape[1] for p in planes)
+            if found != size:
+                raise SourceError(
+                    f"{self._where(number)}: is {found[0]} x {found[1]} px, expected {size[0]} x {size[1]} "
+                    "like the others; pass size=(height, width) to bring all patches to one size"
+                )
+        for own in {plane.dtype for plane in planes[: len(self.pick.planes)]}:
+            if own != dtype and dtype.kind != "f" and not np.can_cast(own, dtype, "safe"):
+                raise SourceError(
+                    f"{self._where(number)}: has pixels of {own}, which {dtype}, the dtype of the other "
+                    "patches, does not hold; leave it out with keys=[...], or write a manifest, which tells "
+                    "all dtypes"
+                )
 
 
 def _nearest(out: NDArray[Any], band: NDArray[Any]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from geoseg.datasets.bandsets import BANDSETS, bandsets
 from geoseg.datasets.patchstore.rows import Kind
 from geoseg.errors import ConfigError
+from geoseg.shortlist import some
 from geoseg.sources.store.bands import natural_order
 
 MASK = "mask"
@@ -68,12 +69,12 @@ def _presets(example: Example, name: str) -> list[tuple[str, ...]]:
 
 def _without(example: Example, name: str) -> str:
     """That a patch lacks the bands of a preset."""
-    asked = "; or ".join(some(bands) for bands in _presets(example, name))
-    return f"{example.where}: has no {name!r} bands ({asked}), but {some(example.kind.arrays)}"
+    asked = "; or ".join(some_bands(bands) for bands in _presets(example, name))
+    return (
+        f"{example.where}: has no {name!r} bands ({asked}), but {some_bands(example.kind.arrays)}"
+    )
 
 
-def some(names: Sequence[str]) -> str:
-    """Names for a text, the first of them."""
-    ordered = natural_order(names)
-    more = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
-    return ", ".join(ordered[:_SHOWN]) + more
+def some_bands(names: Sequence[str]) -> str:
+    """Names of bands for a text, the first of them."""
+    return some(natural_order(names), _SHOWN)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from geoseg.sources.store import StoreReader
 from geoseg.sources.store.bands import array_names
 from geoseg.sources.store.manifesttable import Manifest, read_manifest
 from geoseg.sources.store.safetensors_format import Layout, Tensor
+from geoseg.warn import warn
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -139,10 +139,9 @@ def _without_manifest(reader: StoreReader) -> _Store:
 def _told(reader: StoreReader, manifest: Manifest) -> _Store:
     given, held = manifest.table, len(reader)
     if len(given) != held:
-        warnings.warn(
+        warn(
             f"{reader.uri}: the manifest has {len(given)} rows, the store {held} patches; those of the "
-            "manifest are served: write the store again, or remove the manifest to take all",
-            stacklevel=5,
+            "manifest are served: write the store again, or remove the manifest to take all"
         )
     table = given[["key", "group", "sample", "split"]].copy()
     table["sample"] = table["sample"].where(table["sample"].notna(), table["key"])

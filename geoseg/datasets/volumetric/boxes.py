@@ -7,9 +7,12 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from geoseg.datasets.windowed.position import position_of
 from geoseg.errors import ConfigError
 from geoseg.volumes.rle import Shape
 from geoseg.window import Edge, starts
@@ -18,7 +21,7 @@ Origin = tuple[int, int, int]
 """First plane, row and column of a box, from 0 within its volume."""
 Place = tuple[int, Origin]
 """(volume number, first plane, row and column)."""
-Size3D = int | Sequence[int]
+Size3D = int | Sequence[int] | NDArray[np.integer[Any]]
 """Voxels: (depth, height, width), or one number for all three."""
 _AXES = 3
 
@@ -32,7 +35,8 @@ def triple(size: Size3D, *, name: str = "size") -> Shape:
     >>> triple(32), triple((8, 64, 48))
     ((32, 32, 32), (8, 64, 48))
     """
-    given = size if isinstance(size, Sequence) and not isinstance(size, str) else (size,) * _AXES
+    several = isinstance(size, Sequence) or (isinstance(size, np.ndarray) and size.ndim > 0)
+    given: Any = size if several and not isinstance(size, str) else (size,) * _AXES
     try:
         sides = tuple(
             operator.index(side) for side in given if not isinstance(side, bool | np.bool_)
@@ -44,15 +48,6 @@ def triple(size: Size3D, *, name: str = "size") -> Shape:
             f"{name} is {size!r}, expected voxels as one whole number from 1, or (depth, height, width)"
         )
     return sides[0], sides[1], sides[2]
-
-
-def counted(index: int, length: int) -> int:
-    """A position from 0, of an index that may count from the end; IndexError where there is none."""
-    index = operator.index(index)
-    position = index + length if index < 0 else index
-    if not 0 <= position < length:
-        raise IndexError(f"window {index} of {length}")
-    return position
 
 
 class SlidingBoxes:
@@ -90,7 +85,7 @@ class SlidingBoxes:
 
     def __getitem__(self, index: int) -> Place:
         """Where a box lies; IndexError past the end."""
-        position = counted(index, len(self))
+        position = position_of(index, len(self))
         number = bisect_right(self._stops, position)
         planes, rows, cols = self._starts[number]
         rest, col = divmod(position - (self._stops[number - 1] if number else 0), len(cols))

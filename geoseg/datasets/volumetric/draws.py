@@ -8,9 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from geoseg.datasets.volumetric.boxes import Place, counted
+from geoseg.choices import one_of
+from geoseg.datasets.volumetric.boxes import Place
 from geoseg.datasets.volumetric.labels import VolumeLabels
 from geoseg.datasets.windowed.options import whole_of
+from geoseg.datasets.windowed.position import position_of
 from geoseg.errors import ConfigError
 from geoseg.sampling import Sampling
 from geoseg.sampling.boxes import Floats, chosen
@@ -57,8 +59,7 @@ class RandomBoxes:
             ConfigError: An argument is wrong, or no voxel is of a class that is asked for.
             pydantic.ValidationError: Shares are no shares, or more than 1 together.
         """
-        if weights not in ("size", "equal"):
-            raise ConfigError(f"volume_weights is {weights!r}, expected one of: size, equal")
+        one_of(weights, VolumeWeights, name="volume_weights")
         given = None if length is None else whole_of(length, name="length", least=1)
         self.length = given or sum(
             prod(-(-side // span) for side, span in zip(shape, size, strict=True))
@@ -82,7 +83,7 @@ class RandomBoxes:
 
     def draw(self, index: int, epoch: int) -> Place:
         """Where box `index` of an epoch lies; IndexError past the end."""
-        position = counted(index, self.length)
+        position = position_of(index, self.length)
         rng = np.random.default_rng((self.seed, epoch, position))
         channel, sums = self._kinds[int(self._turns.of(range(position, position + 1), epoch)[0])]
         number = int(chosen(rng.random(1), sums)[0])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.choices import one_of
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError, LabelError
+from geoseg.shortlist import some
 from geoseg.sources.cache import Cache
 from geoseg.volumes.rle import Rle
 from geoseg.volumes.volume import Volume
@@ -25,6 +27,15 @@ _RUN_BYTES = 40
 """What a run takes in memory: its start, length and end, and counts for the choice of voxels."""
 _MOST = 255
 _SHOWN = 3
+
+
+def is_multilabel(overlap: Overlap) -> bool:
+    """Whether a voxel may be of several classes.
+
+    Raises:
+        ConfigError: There is no such option.
+    """
+    return one_of(overlap, Overlap, name="overlap") == "multilabel"
 
 
 class VolumeLabels:
@@ -46,12 +57,8 @@ class VolumeLabels:
             LabelError: Volumes have other classes than the first, or masks that do not fit; or classes
                 overlap and may not.
         """
-        if overlap not in get_args(Overlap):
-            raise ConfigError(
-                f"overlap is {overlap!r}, expected one of: {', '.join(get_args(Overlap))}"
-            )
         self.rows, self.overlap = rows, overlap
-        self.exclusive = overlap != "multilabel"
+        self.exclusive = not is_multilabel(overlap)
         self.classes = _class_map(rows, exclusive=self.exclusive, ignore_id=ignore_id)
         self._cache = Cache(limit_bytes=_LIMIT_BYTES)
         _check_masks(rows, [self.runs(number) is None for number in range(len(rows))])
@@ -164,10 +171,9 @@ def _check_masks(rows: Sequence[Volume], missing: list[bool]) -> None:
     """ConfigError that names volumes without masks, if any."""
     names = [repr(row.name) for row, lacks in zip(rows, missing, strict=True) if lacks]
     if names:
-        shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
         raise ConfigError(
-            f"{len(names)} of {len(rows)} volumes have no masks: {shown}; leave them out, or give "
-            "labels=False to read images alone"
+            f"{len(names)} of {len(rows)} volumes have no masks: {some(names, _SHOWN, counted=False)}; leave "
+            "them out, or give labels=False to read images alone"
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import operator
-import warnings
 from abc import abstractmethod
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from geoseg.errors import GeosegError, LabelError
 from geoseg.sampling import WindowIndex
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.handles import open_raster
+from geoseg.warn import warn
 from geoseg.window import Window
 
 if TYPE_CHECKING:
@@ -145,11 +145,10 @@ class WindowedDataset(Dataset[Item]):
         found = self.labels.ids_of(truth.data[0], truth.valid, name=mask)
         if found.undeclared and not self._told:
             self._told = True
-            warnings.warn(
+            warn(
                 f"{mask}: {found.undeclared} of {window.height * window.width} pixels of the window at row "
                 f"{window.row}, column {window.col} are 255, which becomes class 1 like all above 0; give "
-                "ignore_index=255 where it means not labelled; this is told once",
-                stacklevel=4,
+                "ignore_index=255 where it means not labelled; this is told once"
             )
         ids = found.ids
         if not chip.valid.all():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from geoseg.datasets.pairs import count
 from geoseg.datasets.windowed.imagery import Image
 from geoseg.errors import ConfigError, SceneError
 from geoseg.grid import Grid
+from geoseg.warn import warn
 
 
 def files_in(folder: str, extension: str, *, name: str) -> list[str]:
@@ -50,10 +50,9 @@ def files_in(folder: str, extension: str, *, name: str) -> list[str]:
             f"{name}"
         )
     if others:
-        warnings.warn(
+        warn(
             f"{folder}: {count(_names(others), 'file')} left alone: {name} is {extension!r}, and upper and "
-            "lower case differ; rename them",
-            stacklevel=3,
+            "lower case differ; rename them"
         )
     return found
 

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.datasets.windowed.options import absolute, one_of, plain, whole_of
+from geoseg.datasets.windowed.options import absolute, plain, whole_of, word_of
 from geoseg.errors import ConfigError, SourceError
 from geoseg.grid import Grid
 from geoseg.placed import place_texts
@@ -43,7 +43,7 @@ class ImageRule:
         Raises:
             ConfigError: Bands are no numbers from 1, or the dtype is not known.
         """
-        name = one_of(image_dtype, IMAGE_DTYPES, name="image_dtype")
+        name = word_of(image_dtype, IMAGE_DTYPES, name="image_dtype")
         dtype = None if name == "native" else np.dtype(name)
         if selected_bands is None:
             return cls(None, dtype)

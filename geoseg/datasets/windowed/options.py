@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from geoseg.choices import one_of
 from geoseg.errors import ConfigError
 from geoseg.placed import PlacedText, placed
 from geoseg.window import Size, pair
@@ -24,7 +25,7 @@ class UnknownKeywordError(ConfigError, TypeError):
     """A keyword that there is not."""
 
 
-def refuse_unknown(owner: type, unknown: Mapping[str, Any]) -> None:
+def refuse_keywords(owner: type, unknown: Mapping[str, Any]) -> None:
     """Refuse keywords that no parameter of a class has.
 
     Args:
@@ -114,18 +115,15 @@ def stride_of(given: Any) -> Size | None:
     return None if given is None else size_of(given, name="stride")
 
 
-def one_of(value: Any, allowed: Sequence[str], *, name: str) -> str:
-    """A choice in lower case.
+def word_of(value: Any, words: Sequence[str], *, name: str) -> str:
+    """The one of some words in lower case that a text is, in whatever case it is written.
 
     Raises:
-        ConfigError: It is none of those allowed; the nearest is told.
+        ConfigError: It is none of them; a near one is told.
     """
-    text = value.lower() if isinstance(value, str) else value
-    if text in allowed:
-        return str(text)
-    near = get_close_matches(str(text), allowed, n=1)
-    hint = f"; is it {near[0]!r}?" if near else ""
-    raise ConfigError(f"{name} is {value!r}, expected one of: {', '.join(allowed)}{hint}")
+    if isinstance(value, str) and value.lower() in words:
+        return value.lower()
+    return str(one_of(value, words, name=name))
 
 
 def flag_of(value: Any, *, name: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import ConfigError
 from geoseg.sampling import WindowIndex
+from geoseg.warn import warn
 
 EXCLUDED = "excluded"
 _log = logging.getLogger("geoseg")
@@ -37,10 +37,9 @@ def served(index: WindowIndex, *, split: str | None = None) -> tuple[WindowIndex
     if not len(index):
         if not index.masks:
             raise ConfigError(f"{where}: there is no window to serve: it has no rows")
-        warnings.warn(
+        warn(
             f"{where}: there is no window to serve: none of {len(index.masks)} masks holds a whole one, the "
-            f'first is {index.masks[0]}; give a smaller patch_size, or edge="pad", which fills up',
-            stacklevel=3,
+            f'first is {index.masks[0]}; give a smaller patch_size, or edge="pad", which fills up'
         )
         return index, 0
     if EXCLUDED in index.table:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from geoseg.errors import BundleError
 from geoseg.outputs import written_whole
+from geoseg.shortlist import some
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 """Of every member, so that equal models give equal bytes; the earliest that a zip can hold."""
@@ -131,5 +132,4 @@ def _problem_of_names(names: list[str], layouts: Sequence[Sequence[str]]) -> str
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
-    return ", ".join(map(repr, names[:_TOLD])) + more
+    return some(map(repr, names), _TOLD)

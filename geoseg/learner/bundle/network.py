@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 from torch import nn
 
 from geoseg.errors import BundleError
 from geoseg.learner.bundle.info import BundleInfo
+from geoseg.warn import warn
 
 
 def network_name(network: nn.Module) -> str:
@@ -37,10 +36,9 @@ def check_network(uri: str, info: BundleInfo, network: nn.Module | None) -> None
         )
     found = _class_of(network_name(network))
     if info.network is not None and found != wanted:
-        warnings.warn(
+        warn(
             f"{uri}: holds the weights of {info.network}, but {network_name(network)} is given; see that "
-            "it computes the same",
-            stacklevel=3,
+            "it computes the same"
         )
 
 

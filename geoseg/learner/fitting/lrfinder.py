@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from geoseg.learner.fitting.seeds import seed_of
 from geoseg.learner.module import SegmentationModule
 from geoseg.learner.training import Training
 from geoseg.learner.volumes.data import VolumeData
+from geoseg.warn import warn
 
 _SMOOTH = 0.9
 """Share of the past in the running mean of the losses."""
@@ -97,7 +97,7 @@ def find_lr(
                 break
     found, doubts = judged(rates[: len(losses)], np.array(losses))
     for doubt in doubts:
-        warnings.warn(doubt, stacklevel=2)
+        warn(doubt)
     return found
 
 

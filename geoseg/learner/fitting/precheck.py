@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import torch
@@ -14,6 +13,7 @@ from geoseg.learner.fitting.resume import read_checkpoint
 from geoseg.learner.modelnames import CUSTOM
 from geoseg.learner.module import SegmentationModule
 from geoseg.learner.training import Training
+from geoseg.warn import warn
 
 
 def check_options(
@@ -65,11 +65,10 @@ def check_options(
 def _warn_of_random(options: Training) -> None:
     """A network of one's own may have been trained before."""
     if options.freeze_epochs and options.weights is None and options.model != CUSTOM:
-        warnings.warn(
+        warn(
             f"freeze_epochs is {options.freeze_epochs!r}, but the encoder of {options.model!r} begins with "
             'random numbers, of which it then gives its features; name `weights` ("imagenet", or a file), '
-            "or leave freeze_epochs at 0",
-            stacklevel=3,
+            "or leave freeze_epochs at 0"
         )
 
 

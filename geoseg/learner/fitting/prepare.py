@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +31,7 @@ from geoseg.learner.standardized import common_standardize
 from geoseg.learner.training import Training
 from geoseg.learner.volumes.data import VolumeData
 from geoseg.sampling.boxes import least_size
+from geoseg.warn import warn
 from geoseg.window import pair
 
 Statistics = tuple[Sequence[float], Sequence[float]]
@@ -128,11 +128,10 @@ def warn_of_size(training: Training, train: Dataset[dict[str, Any]]) -> None:
         return
     found, asked = item_of(train, 0).valid.shape, pair(training.image_size)
     if found != asked:
-        warnings.warn(
+        warn(
             f"the training asks for windows of {asked[0]} x {asked[1]} px, but the items of the data set are "
             f"{found[0]} x {found[1]} px and are taken as they are; give the data set that size, or leave "
-            "`size` out of the training and name that of windows in prediction there",
-            stacklevel=4,
+            "`size` out of the training and name that of windows in prediction there"
         )
 
 

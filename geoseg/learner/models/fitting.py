@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 import torch
@@ -11,6 +10,8 @@ from torch import Tensor, nn
 
 from geoseg.errors import BundleError
 from geoseg.learner.models.stem import RGB, adapted
+from geoseg.shortlist import some
+from geoseg.warn import warn
 
 Make = Callable[[int], nn.Module]
 """The same network for another number of bands, with any weights."""
@@ -67,9 +68,8 @@ def load_into(
         counted = _counted(scope)
         found = sum(key in taken for key in counted)
         what = "network" if len(scope) == len(own) else "encoder"
-        warnings.warn(
-            f"{source}: {found} of {len(counted)} tensors of the {what} are loaded; {'; '.join(notes)}",
-            stacklevel=4,
+        warn(
+            f"{source}: {found} of {len(counted)} tensors of the {what} are loaded; {'; '.join(notes)}"
         )
 
 
@@ -154,8 +154,7 @@ def _some(names: Collection[str]) -> str:
 def _note(what: str, names: Collection[str]) -> Iterator[str]:
     """How many there are, and which, if any."""
     if names:
-        some = ", ".join(sorted(names)[:_EXAMPLES]) + (", ..." if len(names) > _EXAMPLES else "")
-        yield f"{len(names)} {what} ({some})"
+        yield f"{len(names)} {what} ({some(sorted(names), _EXAMPLES, counted=False)})"
 
 
 def _counted(names: Iterable[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from geoseg.choices import one_of
 from geoseg.errors import ConfigError
 from geoseg.learner.prediction.checked import Model
 from geoseg.learner.training import Precision
@@ -47,9 +48,7 @@ def probabilities(module: nn.Module, device: torch.device, precision: Precision)
     Raises:
         ConfigError: There is no such precision.
     """
-    if precision not in HALF:
-        raise ConfigError(f"precision is {precision!r}, expected one of: {', '.join(HALF)}")
-    half = HALF[precision]
+    half = HALF[one_of(precision, HALF, name="precision")]
 
     def model(image: Tensor, valid: Tensor) -> Tensor:
         with torch.autocast(device.type, dtype=half, enabled=half is not None):

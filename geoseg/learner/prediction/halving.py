@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from geoseg.warn import warn
 
 _Model = Callable[[Tensor, Tensor], Tensor]
 
@@ -58,11 +59,10 @@ class Halving:
                 self.size = -(-self.size // 2)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-            warnings.warn(
+            warn(
                 f"the memory of the device is not enough for the batch: it goes on with {self.size} "
                 f"windows at once in place of {self._whole}; scores may differ in the last digits, take "
-                f"batch_size={self.size} next time",
-                stacklevel=2,
+                f"batch_size={self.size} next time"
             )
 
     def _in_parts(self, image: Tensor, valid: Tensor) -> Tensor:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
 
 import numpy as np
 import torch
 
+from geoseg.choices import one_of
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError
 from geoseg.labels.blend import Blend
@@ -99,8 +99,7 @@ def job_for(
     _check_whole("workers", workers, least=0)
     if max_memory is not None:
         _check_whole("max_memory", max_memory, least=1)
-    if blend not in get_args(Blend):
-        raise ConfigError(f"blend is {blend!r}, expected one of: {', '.join(get_args(Blend))}")
+    one_of(blend, Blend, name="blend")
     size = _pixels("size", size)
     step = half(size) if stride is None else _pixels("stride", stride)
     if step[0] > size[0] or step[1] > size[1]:

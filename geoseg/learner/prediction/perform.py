@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
@@ -30,6 +29,7 @@ from geoseg.learner.prediction.places import (
 )
 from geoseg.learner.prediction.stream import label_rows
 from geoseg.sources.handles import block_cache
+from geoseg.warn import warn
 from geoseg.window import Window
 
 Seen = Callable[[Window, Ids], None]
@@ -89,10 +89,9 @@ def _kept(
 def _warn_if_finished(uri: str, kept: KeptBands | None) -> None:
     """Tell that a run is asked to be resumed that came to its end."""
     if kept is not None and not kept.bands and Path(uri).exists():
-        warnings.warn(
+        warn(
             f"{uri}: is there already and no run into it was stopped, so that there is nothing to resume; "
-            "it is predicted anew",
-            stacklevel=5,
+            "it is predicted anew"
         )
 
 

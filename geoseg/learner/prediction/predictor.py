@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 from pydantic import ValidationError
+from torch.utils.data import Dataset
 
 from geoseg.classes import ClassMap
 from geoseg.datasets.windows import listed
@@ -82,7 +83,7 @@ class Predictor(ABC):
         grow with the scenes.
 
         Args:
-            scenes: With labels.
+            scenes: With labels; of an LMDBDataset its `scenes()`, which are made one by one.
             prediction: How they are predicted; None: as `predict` does.
             scoring: What is measured beside the confusion matrix; None: nothing.
 
@@ -92,7 +93,7 @@ class Predictor(ABC):
         options = prediction or Prediction(workers=self.training.workers)
         parts: dict[str, Evaluation] = {}
         owners: dict[str, str] = {}
-        for scene in map(_scene, listed(scenes)):
+        for scene in _scenes(scenes):
             if scene.id in parts:
                 raise SceneError(f"two scenes are called {scene.id!r}; give each an id of its own")
             for uri in () if scene.store is None else scene.store.outputs:
@@ -242,6 +243,20 @@ class Predictor(ABC):
         )
 
 
+def _scenes(given: Any) -> Iterator[Scene]:
+    """What is given, seen to be scenes one after the other: a sequence may make each when it is asked for.
+
+    Raises:
+        ConfigError: It is something else, such as a data set, or there are none.
+    """
+    if isinstance(given, Dataset):
+        raise ConfigError(
+            f"expected scenes, got a {type(given).__name__}; pass its scenes: dataset.scenes() of an "
+            "LMDBDataset, dataset.scenes of a data set of windows"
+        )
+    return map(_scene, given if isinstance(given, Sequence) and given else listed(given))
+
+
 def _scene(given: object) -> Scene:
     """What is given, seen to be a scene.
 
@@ -250,7 +265,11 @@ def _scene(given: object) -> Scene:
     """
     if isinstance(given, Scene):
         return given
-    cure = "wrap it: Scene(id=..., image=source)" if isinstance(given, RasterSource) else "pass one"
+    cure = "pass one"
+    if isinstance(given, RasterSource):
+        cure = "wrap it: Scene(id=..., image=source)"
+    elif isinstance(given, Dataset | Mapping):
+        cure = "an LMDBDataset has one for each item: dataset.scenes()[0]"
     raise ConfigError(f"expected a Scene, got {type(given).__name__}; {cure}")
 
 

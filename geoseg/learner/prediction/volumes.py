@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from geoseg.choices import one_of
 from geoseg.datasets.volumetric.boxes import Size3D, triple
 from geoseg.datasets.windowed.options import whole_of
 from geoseg.errors import ConfigError
@@ -244,10 +245,8 @@ class _Ring:
 
 def _weights(size: Sequence[int], blend: str) -> Tensor:
     """(depth, height, width) of the weights within a window, the largest near 1."""
-    if blend == "constant":
+    if one_of(blend, VolumeBlend, name="blend") == "constant":
         return torch.ones(*size)
-    if blend != "gaussian":
-        raise ConfigError(f"blend is {blend!r}, expected one of: constant, gaussian")
     weight = torch.ones((), dtype=torch.float64)
     for side in size:
         place = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
@@ -271,17 +270,14 @@ def _scorer(
 
 
 def _activation(given: Activation) -> Callable[[Tensor], Tensor]:
+    if callable(given):
+        return given
+    one_of(given, ("softmax", "sigmoid", None), name="activation", also=", or a callable")
     if given is None:
         return lambda logits: logits
     if given == "softmax":
         return lambda logits: torch.softmax(logits.float(), dim=1)
-    if given == "sigmoid":
-        return lambda logits: torch.sigmoid(logits.float())
-    if callable(given):
-        return given
-    raise ConfigError(
-        f"activation is {given!r}, expected one of: softmax, sigmoid, None, or a callable"
-    )
+    return lambda logits: torch.sigmoid(logits.float())
 
 
 def _check_scores(scores: Tensor, count: int, size: tuple[int, int, int]) -> None:

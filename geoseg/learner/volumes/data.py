@@ -9,13 +9,13 @@ from typing import Any, Literal, cast
 import numpy as np
 import pytorch_lightning as pl
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from geoseg.classes import ClassMap
-from geoseg.datasets import EpochLoader, EpochSampler, collate
+from geoseg.datasets import EpochSampler
 from geoseg.datasets.volume import VolumeDataset
 from geoseg.errors import ConfigError
-from geoseg.learner.data import NoLoaders
+from geoseg.learner.data import NoLoaders, loader_of
 from geoseg.learner.facts import DataFacts, scaled_statistics
 from geoseg.learner.fitting.sharing import EachOnce, check_enough, sharing
 from geoseg.learner.samples import some
@@ -90,7 +90,7 @@ class VolumeData(pl.LightningDataModule):
             normalize=False,
             ignore_id=self.ignore_id,
         )
-        check_names(self.train, common_names(self.train), stacklevel=3)
+        check_names(self.train, common_names(self.train))
         return found
 
     @cached_property
@@ -132,7 +132,7 @@ class VolumeData(pl.LightningDataModule):
                 f"the volumes for validation have the channels {others}, those for training {names}; give "
                 "both the same in the same order"
             )
-        check_names(self.valid, names, stacklevel=3)
+        check_names(self.valid, names)
         return found
 
     @property
@@ -188,7 +188,7 @@ class VolumeData(pl.LightningDataModule):
         if self.trainer is not None:
             # A resumed training asks before it knows its epoch: Lightning tells it before the first batch.
             sampler.set_epoch(self.trainer.current_epoch)
-        return self._loader(self.training, sampler=sampler)
+        return loader_of(self.training, self.batch_size, workers=self.workers, sampler=sampler)
 
     def val_dataloader(self) -> NoLoaders | DataLoader[dict[str, Any]]:
         """Batches of windows side by side; no voxel is counted twice."""
@@ -197,16 +197,5 @@ class VolumeData(pl.LightningDataModule):
             return NoLoaders()
         ranks = sharing()
         check_enough("validation", len(windows), ranks=ranks)
-        return self._loader(windows, sampler=EachOnce(windows) if ranks > 1 else None)
-
-    def _loader(
-        self, windows: VolumeDataset, *, sampler: Sampler[Any] | None
-    ) -> DataLoader[dict[str, Any]]:
-        return EpochLoader(
-            windows,
-            self.batch_size,
-            sampler=sampler,
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
-            collate_fn=collate,
-        )
+        once = EachOnce(windows) if ranks > 1 else None
+        return loader_of(windows, self.batch_size, workers=self.workers, sampler=once)

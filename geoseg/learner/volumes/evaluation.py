@@ -17,6 +17,7 @@ from geoseg.learner.volumes import overlaps
 from geoseg.learner.volumes.overlaps import Overlaps
 from geoseg.learner.volumes.predicted import PredictedVolume
 from geoseg.outputs import written_whole
+from geoseg.volumes.rle import Rle
 from geoseg.volumes.volume import Volume
 
 _PLANES = 16
@@ -109,6 +110,27 @@ class VolumeEvaluation:
         }
 
 
+def truth_of(row: Volume, classes: tuple[str, ...]) -> tuple[Rle, ...]:
+    """The masks of a volume that a prediction is compared with.
+
+    Args:
+        row: The volume.
+        classes: What the model tells apart, but the background.
+
+    Raises:
+        LabelError: The volume has no masks, or of other classes, or they are damaged.
+    """
+    rles = row.rles()
+    if rles is None:
+        raise LabelError(f"volume {row.name!r} has no masks to compare with")
+    if row.classes != classes:
+        raise LabelError(
+            f"volume {row.name!r} has masks of {list(row.classes)}, but the model tells apart "
+            f"{list(classes)}; give volumes of the same classes in the same order"
+        )
+    return rles
+
+
 def compared(predicted: PredictedVolume, row: Volume) -> Overlaps:
     """What a prediction has in common with the masks of a volume, some planes at a time.
 
@@ -117,14 +139,7 @@ def compared(predicted: PredictedVolume, row: Volume) -> Overlaps:
     Raises:
         LabelError: The volume has no masks, or of other classes.
     """
-    rles = row.rles()
-    if rles is None:
-        raise LabelError(f"volume {row.name!r} has no masks to compare with")
-    if row.classes != predicted.foreground:
-        raise LabelError(
-            f"volume {row.name!r} has masks of {list(row.classes)}, but the model tells apart "
-            f"{list(predicted.foreground)}; give volumes of the same classes in the same order"
-        )
+    rles = truth_of(row, predicted.foreground)
     depth, height, width = row.shape
     total = np.zeros((len(predicted.classes), 3), np.int64)
     for plane in range(0, depth, _PLANES):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from math import ceil, prod
 
@@ -14,6 +13,7 @@ from geoseg.sources.base import has_names
 from geoseg.sources.statistics import RunningStatistics
 from geoseg.sources.statistics.fitted import nothing_valid
 from geoseg.volumes.volume import Volume, channel_names_of
+from geoseg.warn import warn
 
 _ENOUGH = 64_000_000
 """Voxels after which more do not change a mean: of more, evenly spread planes are looked at."""
@@ -68,13 +68,12 @@ def common_names(rows: Sequence[Volume]) -> tuple[str, ...] | None:
     return known
 
 
-def check_names(rows: Sequence[Volume], known: tuple[str, ...] | None, *, stacklevel: int) -> None:
+def check_names(rows: Sequence[Volume], known: tuple[str, ...] | None) -> None:
     """Count the volumes whose channels cannot be compared by name with those that are known.
 
     Args:
         rows: The volumes.
         known: Of the training; None: it has none.
-        stacklevel: Of the warning.
 
     Warns:
         UserWarning: There are some.
@@ -84,10 +83,9 @@ def check_names(rows: Sequence[Volume], known: tuple[str, ...] | None, *, stackl
         told = (
             "only they have names" if known is None else f"only those have names, {_listed(known)}"
         )
-        warnings.warn(
+        warn(
             f"the channels of {len(strange)} of {len(rows)} volumes, first {strange[0]!r}, cannot be compared "
-            f"by name with those of the training: {told}; see that their order is the same",
-            stacklevel=stacklevel + 1,
+            f"by name with those of the training: {told}; see that their order is the same"
         )
 
 
@@ -103,7 +101,7 @@ def check_volumes(facts: DataFacts, rows: Sequence[Volume]) -> None:
     for row in rows:
         _check_volume(facts, row)
     known = facts.band_names if has_names(facts.band_names) else None
-    check_names(rows, known, stacklevel=5)
+    check_names(rows, known)
 
 
 def _check_volume(facts: DataFacts, row: Volume) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from geoseg.errors import ConfigError, LabelError
 from geoseg.learner.volumes.evaluation import VolumeEvaluation
 from geoseg.learner.volumes.overlaps import Overlaps
 from geoseg.learner.volumes.validity import finite
-from geoseg.volumes.exporting.copying import stem_of
+from geoseg.volumes.exporting.copying import stem_of, stored_names
 from geoseg.volumes.rle import Rle
 from geoseg.volumes.volume import Volume
 
@@ -19,7 +19,8 @@ from geoseg.volumes.volume import Volume
 def judged(truth: Sequence[Volume], predicted: Sequence[Volume]) -> VolumeEvaluation:
     """How good predicted masks are.
 
-    Volumes belong together by their names without the ends of image files. The truth may have more; what
+    Volumes belong together by their names without the ends of image files, and with them where only those
+    tell two apart. The truth may have more; what
     the evaluation does not name was not predicted. There is no score of a background. Voxels where a channel
     of the truth's image is NaN or infinite are left out; images of whole numbers are not read.
 
@@ -33,11 +34,7 @@ def judged(truth: Sequence[Volume], predicted: Sequence[Volume]) -> VolumeEvalua
     """
     known = _by_name(truth)
     found = _by_name(predicted)
-    if unknown := [name for name in found if name not in known]:
-        raise ConfigError(
-            f"{len(unknown)} of {len(found)} predicted volumes are not in the truth, first: {unknown[0]!r}; "
-            "give the truth of the same volumes"
-        )
+    _check_known(found, known)
     if not found:
         raise ConfigError("there is no predicted volume to compare")
     classes = next(iter(known.values())).classes
@@ -53,14 +50,34 @@ def judged(truth: Sequence[Volume], predicted: Sequence[Volume]) -> VolumeEvalua
 
 def _by_name(rows: Sequence[Volume]) -> dict[str, Volume]:
     found: dict[str, Volume] = {}
-    for row in rows:
-        name = stem_of(row.name)
+    for name, row in zip(stored_names(row.name for row in rows), rows, strict=True):
         if name in found:
-            raise ConfigError(
-                f"two volumes are called {name!r}: {found[name].name} and {row.name}; rename one"
-            )
+            raise _called_alike(found[name].name, row.name)
         found[name] = row
     return found
+
+
+def _check_known(found: Mapping[str, Volume], known: Mapping[str, Volume]) -> None:
+    """See that the truth holds every predicted volume.
+
+    Raises:
+        ConfigError: It does not, or it is not clear which it is.
+    """
+    unknown = [name for name in found if name not in known]
+    if not unknown:
+        return
+    for volumes in (found, known):
+        alike = [r.name for r in volumes.values() if stem_of(r.name) == stem_of(unknown[0])]
+        if len(alike) > 1:
+            raise _called_alike(*alike[:2])
+    raise ConfigError(
+        f"{len(unknown)} of {len(found)} predicted volumes are not in the truth, first: {unknown[0]!r}; "
+        "give the truth of the same volumes"
+    )
+
+
+def _called_alike(one: str, other: str) -> ConfigError:
+    return ConfigError(f"two volumes are called {stem_of(one)!r}: {one} and {other}; rename one")
 
 
 def _overlaps(truth: Volume, predicted: Volume, classes: Sequence[str]) -> Overlaps:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from geoseg.classes import ClassMap
-from geoseg.datasets.volumetric.labels import Overlap
+from geoseg.datasets.volumetric.labels import is_multilabel
 from geoseg.errors import ConfigError, LabelError
 from geoseg.labels import metrics
 from geoseg.learner import losses, models
@@ -88,11 +88,7 @@ class VolumeModule(SegmentationModule):
                 VolumeData when a training begins, else 0.
             std: One number a channel, above 0; None: the same way, else 1.
         """
-        if overlap not in get_args(Overlap):
-            raise ConfigError(
-                f"overlap is {overlap!r}, expected one of: {', '.join(get_args(Overlap))}"
-            )
-        self.multilabel = overlap == "multilabel"
+        self.multilabel = is_multilabel(overlap)
         """Whether classes may overlap."""
         named = class_map_of(classes)
         network = _built(model, in_channels, len(named), planes, model_options or {})
@@ -118,6 +114,11 @@ class VolumeModule(SegmentationModule):
         self.mean, self.std = self.mean[..., None], self.std[..., None]
         if self.multilabel:
             self.confusion = self.confusion.new_zeros(len(named), 3)
+
+    @property
+    def foreground(self) -> tuple[str, ...]:
+        """Names of the classes but the background."""
+        return self.classes.names if self.multilabel else self.classes.names[1:]
 
     def setup(self, stage: str) -> None:
         """Before a training or validation: compare classes with the volumes, and measure them where nothing is known.

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, overload
 
-import numpy as np
-from numpy.typing import NDArray
-
+from geoseg.choices import one_of
+from geoseg.datasets.volumetric.rows import has_volumes, is_volume, volumes_of
 from geoseg.errors import ConfigError
 from geoseg.labels.base import Labels, LabelStore
 from geoseg.labels.blend import Blend
@@ -24,12 +21,13 @@ from geoseg.learner.prediction.perform import Seen
 from geoseg.learner.prediction.predictor import Predictor
 from geoseg.learner.prediction.volumes import Side, VolumeBlend
 from geoseg.learner.training import TTA, Precision, Prediction
-from geoseg.learner.volumes.evaluation import VolumeEvaluation, compared
+from geoseg.learner.volumes.evaluation import VolumeEvaluation
 from geoseg.learner.volumes.facts import check_volumes
 from geoseg.learner.volumes.module import VolumeModule
-from geoseg.learner.volumes.predict import VolumeOptions, predicted
+from geoseg.learner.volumes.performing import evaluate_volumes, predict_volumes, write_volumes
+from geoseg.learner.volumes.predict import VolumeOptions
 from geoseg.learner.volumes.predicted import PredictedVolume
-from geoseg.learner.volumes.rows import check_kind, has_volumes, is_volume, volumes_of
+from geoseg.learner.volumes.rows import check_kind
 from geoseg.scene import Scene
 from geoseg.volumes.exporting.copying import VolumeStore
 from geoseg.volumes.volume import Volume
@@ -45,7 +43,8 @@ _PREDICTION = (
     "device",
 )
 """Options of a prediction of volumes."""
-_OF_STORES = ("classes", "rle_order", "uri", "write", "write_scores")
+_WRITING = ("split", "seen")
+"""The same of one that is written."""
 
 
 class AnyPredictor(Predictor):
@@ -125,6 +124,7 @@ class AnyPredictor(Predictor):
         device: str | None = None,
         scores: bool = False,
         split: Literal["train", "validation"] | None = None,
+        seen: Callable[[Volume], None] | None = None,
     ) -> None: ...
 
     def predict(
@@ -145,7 +145,7 @@ class AnyPredictor(Predictor):
         resume: bool | None = None,
         shard: Shard | None = None,
         keep: bool | None = None,
-        seen: Seen | None = None,
+        seen: Any = None,
         threshold: float | None = None,
         scores: bool | None = None,
         split: Literal["train", "validation"] | None = None,
@@ -157,21 +157,23 @@ class AnyPredictor(Predictor):
         Args:
             scene: A Scene; or a volume, or several.
             store: Where the result is written: a LabelStore, or for volumes a VolumeZipWriter,
-                a VolumeFolderWriter or another VolumeStore, within its `with` block. None: it is returned.
+                a VolumeFolderWriter or another VolumeStore, within its `with` block. Volumes lose the end of an
+                image file, as `.tif`, from their name where that leaves them different, and their fold where
+                others of their frame have none. None: it is returned.
             size: Pixels or voxels of a window; None: that of training.
             stride: From window to window; None: half the size.
             blend: How overlapping windows are joined; None: "hann", of volumes "gaussian" (or "constant").
             batch_size: Windows in a step; None: that of training.
             precision: Number format of the arithmetic; None: that of training on a GPU, "32" on a CPU.
             device: Where the model computes; None: a GPU where there is one.
-            workers: Of scenes only, as all up to `seen`; for these see `Predictor.predict`.
+            workers: Of scenes only, as all up to `keep`; for these see `Predictor.predict`.
             tta: Positions of a window that are averaged.
             resolution: "image" or "trained".
             max_memory: Bytes for what grows with the scene's width.
             resume: Whether to go on from finished rows.
             shard: Which stretch of rows.
             keep: Whether to keep finished rows until all are there.
-            seen: Is given finished rows too.
+            seen: Is given finished rows too; of volumes that are written, each once it is.
             threshold: Of volumes whose classes may overlap only: the least score of a voxel in a class;
                 None: 0.5.
             scores: Of volumes only: whether to keep or write these too.
@@ -180,7 +182,8 @@ class AnyPredictor(Predictor):
 
         Raises:
             GeosegError: As `Predictor.predict` says; or an option is for the other kind, volumes are not like
-                those of training or do not fit the store, or the model is for the other kind.
+                those of training or do not fit the store, or the model is for the other kind. What a store
+                refuses of names, folds and places is told before anything is predicted.
         """
         options: dict[str, Any] = {
             "size": size,
@@ -203,8 +206,18 @@ class AnyPredictor(Predictor):
         of_volumes = {"threshold": threshold, "scores": scores, "split": split}
         if has_volumes(scene) or self.training.of_volumes:
             check_kind(self.training, scene)
+            known = {*_PREDICTION, "scores", *(() if store is None else _WRITING)}
             given = _given({**options, **of_scenes, **of_volumes})
-            return self._predict_volumes(scene, store, given)
+            refuse_unknown("the prediction of volumes", given, known)
+            rows = volumes_of(scene)
+            module, chosen = self._for_volumes(rows, threshold=threshold, **options)
+            if store is not None:
+                write_volumes(
+                    module, rows, chosen, store, scores=bool(scores), split=split, seen=seen
+                )
+                return None
+            found = predict_volumes(module, rows, chosen, scores=bool(scores))
+            return found[0] if is_volume(scene) else found
         refuse_unknown(
             "the prediction of scenes", _given(of_volumes), {"store", *options, *of_scenes}
         )
@@ -267,7 +280,7 @@ class AnyPredictor(Predictor):
                 `predict` says.
         """
         of_scenes: dict[str, Any] = {"prediction": prediction, "scoring": scoring}
-        of_volumes = {
+        of_volumes: dict[str, Any] = {
             "size": size,
             "stride": stride,
             "blend": blend,
@@ -278,55 +291,42 @@ class AnyPredictor(Predictor):
         }
         if has_volumes(scenes) or self.training.of_volumes:
             check_kind(self.training, scenes)
-            return self._evaluate_volumes(volumes_of(scenes), _given({**of_scenes, **of_volumes}))
+            given = _given({**of_scenes, **of_volumes})
+            refuse_unknown("the evaluation of volumes", given, _PREDICTION)
+            rows = volumes_of(scenes)
+            module, chosen = self._for_volumes(rows, **of_volumes)
+            return evaluate_volumes(module, rows, chosen)
         refuse_unknown("the evaluation of scenes", _given(of_volumes), of_scenes)
         return super().evaluate(scenes, **_given(of_scenes))
 
-    def _evaluate_volumes(
-        self, rows: Sequence[Volume], options: dict[str, Any]
-    ) -> VolumeEvaluation:
-        refuse_unknown("the evaluation of volumes", options, _PREDICTION)
-        module, chosen = self._for_volumes(options)
-        self._check_volumes(rows)
-        found: dict[str, Any] = {}
-        for row in rows:
-            if row.name in found:
-                raise ConfigError(
-                    f"two volumes are called {row.name!r}; give each a name of its own"
-                )
-            found[row.name] = compared(predicted(module, row, row.image(), chosen), row)
-        return VolumeEvaluation(module.classes, found)
-
-    def _predict_volumes(self, given: Any, store: Any, options: dict[str, Any]) -> Any:
-        known = {*_PREDICTION, "scores", *(() if store is None else ("split",))}
-        refuse_unknown("the prediction of volumes", options, known)
-        rows, options = volumes_of(given), dict(options)
-        scores, split = options.pop("scores", False), options.pop("split", None)
-        module, chosen = self._for_volumes(options)
-        self._check_volumes(rows)
-        if store is not None:
-            _check_store(store, module)
-            for row in rows:
-                _write(module, row, chosen, store, scores=scores, split=split)
-            return None
-        maker = _in_memory if scores else None
-        found = tuple(predicted(module, row, row.image(), chosen, scores=maker) for row in rows)
-        return found[0] if is_volume(given) else found
-
-    def _for_volumes(self, options: dict[str, Any]) -> tuple[VolumeModule, VolumeOptions]:
-        """The module where it computes, and how volumes are predicted."""
-        given = dict(options)
-        device = self._device(given.pop("device", None))
-        precision: Precision = given.pop("precision", self._precision(device))
-        if precision not in HALF:
-            raise ConfigError(f"precision is {precision!r}, expected one of: {', '.join(HALF)}")
-        batch_size = given.pop("batch_size", self.training.batch_size)
-        size = given.pop("size", self.training.window)
-        chosen = VolumeOptions(size, batch_size=batch_size, half=HALF[precision], **given)
+    def _for_volumes(
+        self,
+        rows: Sequence[Volume],
+        *,
+        size: Side | None,
+        stride: Side | None,
+        blend: VolumeBlend | None,
+        batch_size: int | None,
+        threshold: float | None,
+        precision: Precision | None,
+        device: str | None,
+    ) -> tuple[VolumeModule, VolumeOptions]:
+        """The module where it computes, and how volumes are predicted, seen to be like those of training."""
+        place = self._device(device)
+        number = self._precision(place) if precision is None else precision
+        one_of(number, HALF, name="precision")
+        options = VolumeOptions(
+            self.training.window if size is None else size,
+            stride,
+            blend="gaussian" if blend is None else blend,
+            batch_size=self.training.batch_size if batch_size is None else batch_size,
+            threshold=threshold,
+            half=HALF[number],
+        )
         module = self.module
-        if chosen.threshold is not None and not self.training.multilabel:
+        if threshold is not None and not self.training.multilabel:
             raise ConfigError(
-                f"threshold is {chosen.threshold!r}, but each voxel has one class, that of the highest score; "
+                f"threshold is {threshold!r}, but each voxel has one class, that of the highest score; "
                 'it is for a model of classes that may overlap: Training(overlap="multilabel")'
             )
         if not isinstance(module, VolumeModule):
@@ -334,79 +334,11 @@ class AnyPredictor(Predictor):
                 f"the model {self.training.model!r} takes volumes, but the module of this learner is a "
                 f"{type(module).__name__}; use Learner.of(VolumeModule(...))"
             )
-        return module.to(device).eval(), chosen
-
-    def _check_volumes(self, rows: Sequence[Volume]) -> None:
-        """See that volumes are like those of training, as far as they are known."""
         if self.data is not None:
             check_volumes(self.data, rows)
+        return module.to(place).eval(), options
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     """Options that somebody has given."""
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _check_store(store: Any, module: VolumeModule) -> None:
-    """See that a store takes the classes of a model.
-
-    Raises:
-        ConfigError: It does not, or is none for volumes.
-    """
-    if not all(hasattr(store, name) for name in _OF_STORES):
-        raise ConfigError(
-            "volumes are written by a VolumeZipWriter or a VolumeFolderWriter, got "
-            f"{type(store).__name__} as the store"
-        )
-    names = module.classes.names if module.multilabel else module.classes.names[1:]
-    if {*names} != {*store.classes}:
-        raise ConfigError(
-            f"{store.uri}: is written with the classes {list(store.classes)}, but the model tells apart "
-            f"{list(names)}; give the writer these"
-        )
-
-
-def _write(
-    module: VolumeModule,
-    row: Volume,
-    options: VolumeOptions,
-    store: VolumeStore,
-    *,
-    scores: bool,
-    split: Literal["train", "validation"] | None,
-) -> None:
-    """Predict one volume and write it; scores wait in a file until the volume is there."""
-    image = row.image()
-    own: Any = getattr(row, "split", None)
-    with TemporaryDirectory(prefix="geoseg-") as folder:
-        found = predicted(module, row, image, options, scores=_in_file(folder) if scores else None)
-        store.write(
-            row.name,
-            image,
-            found.rles(store.rle_order),
-            split or ("validation" if own == "validation" else "train"),
-            fold=row.fold,
-            crs=row.crs,
-            transform=row.transform,
-            times=row.times,
-            channels=getattr(row, "channel_names", None),
-        )
-        if found.scores is not None:
-            channels = [found.classes.names.index(name) for name in store.classes]
-            slabs = (
-                np.asarray(found.scores[channels, plane : plane + 1])
-                for plane in range(row.shape[0])
-            )
-            store.write_scores(row.name, slabs)
-            del found  # Windows cannot remove a file that is mapped
-
-
-def _in_memory(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    return np.empty(shape, np.float32)
-
-
-def _in_file(folder: str) -> Any:
-    def make(shape: tuple[int, ...]) -> NDArray[Any]:
-        return np.memmap(Path(folder) / "scores", np.float16, "w+", shape=shape)
-
-    return make

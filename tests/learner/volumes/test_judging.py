@@ -61,3 +61,29 @@ def test_no_mask_is_decoded_where_runs_have_one_order(monkeypatch):
 def test_what_cannot_be_compared_is_told(predicted, kind, text):
     with pytest.raises(kind, match=text):
         judged([volume("v", masks_of(0))], predicted)
+
+
+@pytest.mark.parametrize(
+    ("truth", "predicted", "names"),
+    [
+        (("a.tif", "b.nii.gz"), ("a.npy", "b.npy"), ["a", "b"]),
+        (("a.tif", "a.nii"), ("a.tif.npy", "a.nii.npy"), ["a.tif", "a.nii"]),
+        (("a.tif", "A.nii"), ("a.tif.npy", "A.nii.npy"), ["a.tif", "A.nii"]),
+        (("a.tif", "a.nii"), ("a.tif", "a.nii"), ["a.tif", "a.nii"]),
+    ],
+)
+def test_volumes_belong_together_without_the_ends_of_their_files(truth, predicted, names):
+    """Each has masks of its own, so that only the right pairs agree in all voxels."""
+    known, found = (
+        [volume(name, masks_of(seed)) for seed, name in enumerate(files)]
+        for files in (truth, predicted)
+    )
+    report = judged(known, found[::-1])
+    assert list(report.volumes) == names[::-1]
+    assert report.mean_dice == 1
+
+
+def test_a_prediction_of_either_of_two_volumes_is_told():
+    truth = [volume(name, masks_of(0)) for name in ("a.tif", "a.nii")]
+    with pytest.raises(ConfigError, match=r"two volumes are called 'a': a\.tif and a\.nii"):
+        judged(truth, [volume("a.npy", masks_of(0))])

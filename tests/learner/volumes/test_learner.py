@@ -169,7 +169,7 @@ def test_a_prediction_keeps_the_channels_and_the_frame_of_its_row(fitted, tmp_pa
     with VolumeZipWriter(tmp_path / "a.zip", ["box"]) as writer:
         for split in ("train", "validation", "test"):
             masks = None if split == "test" else {}
-            writer.write(split, given[2].image(), masks, split, channels=["vv"])
+            writer.write(split, given[2].image(), masks, split, channel_names=["vv"])
     frames = VolumeZip(tmp_path / "a.zip", validation="validation.pq", test="test.pq")
     with VolumeZipWriter(tmp_path / "p.zip", ["box"]) as store:
         for split in ("train", "validation", "test"):
@@ -179,7 +179,7 @@ def test_a_prediction_keeps_the_channels_and_the_frame_of_its_row(fitted, tmp_pa
     found = VolumeZip(tmp_path / "p.zip", validation="validation.pq")
     names = [[row.name for row in found.frame(split)] for split in ("train", "validation")]
     assert names == [["train.npy", "test.npy"], ["validation.npy", "v2.npy"]]
-    assert [row.facts.channels for row in found.frame("train")] == [("vv",)] * 2
+    assert [row.facts.channel_names for row in found.frame("train")] == [("vv",)] * 2
 
 
 def test_a_float_past_32_bits_is_not_valid_and_does_not_warn():

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import rasterio
+from affine import Affine
 from torch import nn
 
 from geoseg.learner import Learner
@@ -84,13 +86,44 @@ def test_a_volume_without_holes_keeps_no_mask_of_validity():
     assert learner().predict(ArrayVolume("b", np.ones((2, *SHAPE), np.uint8))).valid is None
 
 
-def test_what_is_not_valid_is_in_no_mask_of_a_zip_and_background_of_a_folder(tmp_path):
+def test_what_is_not_valid_is_in_no_mask_of_a_zip(tmp_path):
     volume, valid, _ = holes()
     with VolumeZipWriter(tmp_path / "found.zip", ["box"]) as store:
         learner().predict(volume, store)
     (row,) = VolumeZip(tmp_path / "found.zip").frame("train")
     np.testing.assert_array_equal(row.masks()[0], valid)
-    with VolumeFolderWriter(tmp_path / "maps", ["box"], kind="npy") as folder:
-        learner().predict(volume, folder)
-    (path,) = (p for p in (tmp_path / "maps").rglob("*.npy") if np.load(p).shape == SHAPE)
-    np.testing.assert_array_equal(np.load(path), valid.astype(np.uint8))
+
+
+@pytest.mark.parametrize("layers", ["ids", "masks"])
+@pytest.mark.parametrize("kind", ["npy", "tiff", "geotiff"])
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_what_is_not_valid_has_no_data_in_any_folder(tmp_path, kind, layers):
+    volume, valid, _ = holes()
+    place = {"crs": "EPSG:32633", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
+    volume = ArrayVolume("holes", volume.image(), {"box": valid}, **place)
+    with VolumeFolderWriter(tmp_path, ["box"], kind=kind, layers=layers) as folder:
+        learner().predict(volume, folder, scores=True)
+    ids, nodata = read_back(tmp_path, "holes", kind)
+    np.testing.assert_array_equal(ids, np.where(valid, 1, 255 if layers == "ids" else 0))
+    assert nodata in ({None} if kind == "npy" or layers == "masks" else {255},)
+    scores, nodata = read_back(tmp_path, "holes.scores", kind)
+    assert (scores[valid] > 0.9).all()
+    assert np.isnan(scores[~valid]).all()
+    assert kind == "npy" or all(map(np.isnan, nodata))
+
+
+def read_back(folder, base, kind):
+    """(depth, height, width) of one layer, and the nodata of its files, as numpy or GDAL finds them."""
+    if kind == "npy":
+        found = np.load(folder / f"{base}.npy")
+        return found.reshape(SHAPE), {None}
+    names = [str(path) for path in sorted(folder.glob(f"{base}_???.tif"))]
+    if kind == "tiff":
+        with rasterio.open(folder / f"{base}.tif") as file:
+            names = file.subdatasets
+    planes, nodata = [], set()
+    for name in names:
+        with rasterio.open(name) as file:
+            planes.append(file.read(1))
+            nodata.add(file.nodata)
+    return np.stack(planes), nodata
