@@ -21,7 +21,6 @@ above that mean weigh nearly alike, rarer ones nearly as in "inverse".
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
@@ -29,6 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geoseg.errors import ConfigError
+from geoseg.warn import warn
 
 ClassWeights = Literal["none", "inverse", "sqrt", "median", "effective"]
 """Rules by which classes weigh."""
@@ -129,7 +129,6 @@ def _check_beta(rule: str, beta: float | None) -> None:
 
 def _warn_of(missing: Sequence[Any]) -> None:
     listed = ", ".join(str(name) for name in missing)
-    warnings.warn(
-        f"{len(missing)} classes have no labelled pixel and weigh 1, the mean of the others: {listed}",
-        stacklevel=3,
+    warn(
+        f"{len(missing)} classes have no labelled pixel and weigh 1, the mean of the others: {listed}"
     )

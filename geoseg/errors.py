@@ -14,6 +14,11 @@ GeosegError
 Each text says what is wrong, where, what was got, what was expected and what to do.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class GeosegError(Exception):
     """Any error that geoseg raises on purpose."""
@@ -53,3 +58,35 @@ class LeakageError(GeosegError, ValueError):
 
 class StaleIndexError(GeosegError, ValueError):
     """A window index that geoseg wrote was made of other files, or with other settings."""
+
+
+@contextmanager
+def errors_as(
+    kind: type[GeosegError],
+    what: str,
+    *,
+    cure: str,
+    of: type[Exception] | tuple[type[Exception], ...] = OSError,
+) -> Iterator[None]:
+    """A block in which errors of others become one of geoseg's: what is wrong, the reason, and the cure.
+
+    Errors of geoseg go through as they are: they may be OSErrors or ValueErrors too, but have said all.
+
+    >>> with errors_as(StoreError, "map.tif: cannot be begun", cure="choose another place"):
+    ...     raise PermissionError(13, "Permission denied", "map.tif")
+    Traceback (most recent call last):
+    geoseg.errors.StoreError: map.tif: cannot be begun: Permission denied; choose another place
+
+    Args:
+        kind: What is raised instead.
+        what: Where, and what cannot be done.
+        cure: What to do.
+        of: Which errors.
+    """
+    try:
+        yield
+    except GeosegError:
+        raise
+    except of as error:
+        reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        raise kind(f"{what}: {reason.strip()}; {cure}") from error

@@ -16,6 +16,7 @@ from typing import Any
 from rasterio.errors import NotGeoreferencedWarning
 
 from geoseg.errors import SourceError
+from geoseg.warn import warn
 
 _ARCHIVES = ("zip", "tar", "gzip")
 _SUFFIXES = {".zip": "zip", ".tar": "tar", ".tgz": "tar", ".gz": "gzip"}
@@ -166,10 +167,9 @@ def check_placed(uri: str, dataset: Any) -> None:
             f"{uri}: is georeferenced by {means} only, expected a transform; warp it first: {_WARPS[means]}"
         )
     if means == "none" and dataset.crs:
-        warnings.warn(
+        warn(
             f"{uri}: has a CRS but no transform; its pixels count as coordinates of that CRS; write "
-            "the transform into the file, or take the CRS out",
-            stacklevel=2,
+            "the transform into the file, or take the CRS out"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -30,6 +29,7 @@ from geoseg.sources.features.ongrid import box_around, polygons_on
 from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.warp import WarpedSource
 from geoseg.spec import FrozenMap, Spec, files_of, uris_of
+from geoseg.warn import warn
 from geoseg.window import Window
 
 if TYPE_CHECKING:
@@ -216,11 +216,10 @@ class Scene(Spec):
         features = labels.source.read()
         if len(features) and polygons_on(grid, labels.source).empty:
             name = name_of(labels.source)
-            warnings.warn(
+            warn(
                 f"scene {self.id!r}: none of the {len(features)} features of {name} lies on the image, so "
                 f"that {_read_as(labels)}: {_apart(features, grid)}; give the scene the features of its own "
-                "place, or correct the CRS of either file (where there is nothing to draw, all is well)",
-                stacklevel=3,
+                "place, or correct the CRS of either file (where there is nothing to draw, all is well)"
             )
 
     def _check_overlap(self, labels: Grid, grid: Grid) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, overload
 
+from geoseg.choices import one_of
 from geoseg.errors import ConfigError, GridError
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def starts(length: int, size: int, stride: int, edge: Edge = "flush") -> list[in
         raise ConfigError(
             f"length, size and stride are at least 1 pixel, got {length}, {size}, {stride}"
         )
+    one_of(edge, ("drop", "flush", "pad"), name="edge")
     if edge == "flush":
         if stride > size:
             raise ConfigError(
@@ -141,9 +143,7 @@ def starts(length: int, size: int, stride: int, edge: Edge = "flush") -> list[in
     if edge == "pad":
         count = -(-max(length - size, 0) // stride) + 1
         return [i * stride for i in range(count)]
-    if edge == "drop":
-        return list(range(0, length - size + 1, stride))
-    raise ConfigError(f"edge is {edge!r}, expected one of: drop, flush, pad")
+    return list(range(0, length - size + 1, stride))
 
 
 @dataclass(frozen=True)

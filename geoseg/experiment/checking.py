@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from geoseg.grid import Grid
 from geoseg.labels.base import LabelSource
 from geoseg.sampling.thinned import Thinned, check_ids, share_of
 from geoseg.scene import Scene
+from geoseg.warn import warn
 
 _ENOUGH = 64_000_000
 """Pixels of a scene after which `check` has seen enough; larger scenes are thinned out evenly."""
@@ -56,10 +56,7 @@ def check(experiment: Experiment) -> list[SceneReport]:
         _check_alike(reports[0], report)
     for name in experiment.classes.names:
         if not any(report.shares[name] for report in reports if report.part == "train"):
-            warnings.warn(
-                f"the class {name!r} does not occur in the training scenes; no model can learn it",
-                stacklevel=2,
-            )
+            warn(f"the class {name!r} does not occur in the training scenes; no model can learn it")
     return reports
 
 

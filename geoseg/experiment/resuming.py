@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from geoseg.errors import ConfigError
 from geoseg.experiment.places import BEST, BUNDLE, LAST
 from geoseg.experiment.spec import Experiment
 from geoseg.record import RESOLVED, differences, earlier_facts, parts_so_far, resolved_text
+from geoseg.warn import warn
 
 _OF_TRAINING = ("classes", "train", "valid", "training")
 """What the model follows from; how it is scored afterwards may be another way than before."""
@@ -55,10 +55,9 @@ def warn_of_unfinished(folder: Path) -> None:
     facts = earlier_facts(folder)
     if facts is None or facts.get("status") == "finished" or not (folder / LAST).is_file():
         return
-    warnings.warn(
+    warn(
         f"{folder}: the run there, begun {facts.get('started')}, is not finished ({facts.get('status')}); this "
-        "one begins anew and replaces it, `resume` goes on with it",
-        stacklevel=3,
+        "one begins anew and replaces it, `resume` goes on with it"
     )
 
 

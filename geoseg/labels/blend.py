@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import ConfigError
+from geoseg.choices import one_of
 
 Blend = Literal["center", "mean", "linear", "hann", "gaussian"]
 """The name of a way, see `blend_weights` and `owned_spans`."""
@@ -20,9 +20,7 @@ def check_blend(blend: str) -> None:
     Raises:
         ConfigError: There is none.
     """
-    if blend not in get_args(Blend):
-        known = ", ".join(sorted(get_args(Blend)))
-        raise ConfigError(f"blend is {blend!r}, expected one of: {known}")
+    one_of(blend, sorted(get_args(Blend)), name="blend")
 
 
 def blend_weights(blend: Blend, length: int) -> NDArray[np.float64]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 
-from geoseg.labels.base import Labels
+from geoseg.errors import LabelError
+from geoseg.labels.base import Labels, LabelSource
 from geoseg.labels.evaluation.errormap import ErrorKind
 from geoseg.labels.evaluation.report import Evaluation
 from geoseg.labels.evaluation.scoring import Scoring
@@ -13,6 +13,7 @@ from geoseg.labels.judging import judging
 from geoseg.labels.vector import PolygonLabels
 from geoseg.sources.base import VectorSource
 from geoseg.sources.handles import block_cache
+from geoseg.warn import warn
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -60,9 +61,11 @@ def evaluate(
         ConfigError: A number is out of range, pairs of classes are too many for a map, or that map has
             the name of another format.
         GridError: The grids differ and one has no CRS, or they share no ground.
-        LabelError: The class maps differ, or ids are outside them.
+        LabelError: The class maps differ, ids are outside them, or something else than labels is given.
         StoreError: The map of errors cannot be written.
     """
+    _check_labels(truth, what="truth", other="prediction")
+    _check_labels(prediction, what="prediction", other="truth")
     # Checked where they are used, with an error of the arguments' own.
     scoring = Scoring.model_construct(
         boundary_px=boundary_px,
@@ -92,5 +95,24 @@ def evaluate(
     drawn, uri = prediction.drawn, prediction.uri
     notes = drawn.notes(uri, judged=True)
     if drawn.left_out is not None:
-        warnings.warn(notes[0], stacklevel=2)
+        warn(notes[0])
     return replace(found, notes=(*notes, *found.notes))
+
+
+def _check_labels(given: object, *, what: str, other: str) -> None:
+    """See that labels lie on a grid.
+
+    Raises:
+        LabelError: They do not, as a LabelSource, or this is something else.
+    """
+    if isinstance(given, Labels):
+        return
+    name = type(given).__name__
+    if isinstance(given, LabelSource):
+        raise LabelError(
+            f"the {what} is a {name}, which has ids on any grid; name one, as in {what}.on({other}.grid)"
+        )
+    raise LabelError(
+        f"the {what} is a {name}, expected labels on a grid, such as Learner.predict gives, ArrayLabels, or "
+        "labels.on(grid) of RasterLabels"
+    )

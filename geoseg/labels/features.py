@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,9 @@ from geoseg.errors import LabelError
 from geoseg.grid import Grid
 from geoseg.labels.base import Ids
 from geoseg.labels.values import listed
+from geoseg.shortlist import some
 from geoseg.sources.cache import Cache
+from geoseg.warn import warn
 from geoseg.window import Window
 
 if TYPE_CHECKING:
@@ -196,10 +197,9 @@ def warn_of_background(ids: Ids, background: int, *, classes: ClassMap, name: st
     """Say so where features have the class that pixels without a feature get too."""
     same = int((ids == background).sum())
     if same:
-        warnings.warn(
+        warn(
             f"{name}: {same} of {len(ids)} features have the class {classes.name_of(background)!r}, "
-            "which pixels without a polygon get too; if those are not known, pass background=None",
-            stacklevel=2,
+            "which pixels without a polygon get too; if those are not known, pass background=None"
         )
 
 
@@ -217,10 +217,9 @@ def _column(frame: GeoDataFrame, column: str, argument: str, name: str) -> Any:
 
 def _unknown_classes(lost: dict[str, int], class_by: str, classes: ClassMap, name: str) -> str:
     order = sorted(lost, key=lambda value: -lost[value])
-    shown = ", ".join(f"{value} ({lost[value]} features)" for value in order[:_SHOWN])
-    more = f" and {len(order) - _SHOWN} more" if len(order) > _SHOWN else ""
+    shown = some((f"{value} ({lost[value]} features)" for value in order), _SHOWN)
     return (
-        f"{name}: column {class_by!r} holds what is no class: {shown}{more}; expected names or ids of "
+        f"{name}: column {class_by!r} holds what is no class: {shown}; expected names or ids of "
         f"{listed(classes)}; pass default_class= for the rest, or complete the class map"
     )
 

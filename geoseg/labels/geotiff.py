@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -26,6 +25,7 @@ from geoseg.labels.tilerows import TileRows
 from geoseg.outputs import check_names, written_together
 from geoseg.sources.files.wholetiff import check_whole
 from geoseg.spec import Uri
+from geoseg.warn import warn
 
 _ABOUT_OLD = (".aux.xml", ".ovr", ".msk")
 """Ends of files that tell about the file that is replaced."""
@@ -153,10 +153,9 @@ class GeoTIFFLabelStore(LabelStore):
         others = (beside(self.uri, q) for q in QUANTITIES if q not in self._quantities)
         stale = [uri for uri in others if Path(uri).exists()]
         if stale:
-            warnings.warn(
+            warn(
                 f"{self.uri}: was replaced, but {', '.join(stale)} of an earlier map is still beside it; "
-                "remove it, or write the map with it again",
-                stacklevel=4,
+                "remove it, or write the map with it again"
             )
 
 

@@ -10,6 +10,7 @@ from geoseg.classes import ClassMap
 from geoseg.errors import LabelError
 from geoseg.grid import Grid
 from geoseg.labels.base import Ids
+from geoseg.shortlist import some
 from geoseg.window import Window
 
 _PIXELS = 1 << 20
@@ -70,9 +71,8 @@ def check_ids(ids: Ids, classes: ClassMap, what: str) -> None:
 
 def unknown_text(unknown: dict[int, int], classes: ClassMap, what: str) -> str:
     """The error for ids outside the class map."""
-    named = ", ".join(f"{i} ({n} px)" for i, n in list(unknown.items())[:_NAMED])
-    more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
+    named = some((f"{i} ({n} px)" for i, n in unknown.items()), _NAMED)
     return (
-        f"{what}: ids outside the class map: {named}{more}; expected one of {classes.ids} or "
+        f"{what}: ids outside the class map: {named}; expected one of {classes.ids} or "
         f"{classes.ignore_id} for ignored; map them (RasterLabels(mapping=...)) or add the classes"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import groupby
@@ -12,14 +11,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from geoseg.drafts import take_back
-from geoseg.errors import ConfigError, StoreError
+from geoseg.errors import ConfigError, StoreError, errors_as
 from geoseg.labels.bandfile import BandDraft, Told, is_whole, read_band
 from geoseg.labels.keptfolder import KeptList, clear, folder_of, listed_in, write_list
 from geoseg.labels.manifest import Part
 from geoseg.labels.rows import BAND_ROWS, LabelRows, row_bands
-from geoseg.labels.runlock import RunLock
 from geoseg.outputs import local_path
+from geoseg.runlock import RunLock
 from geoseg.spec import FrozenMap
+from geoseg.warn import warn
 
 
 class KeptBands:
@@ -83,10 +83,9 @@ class KeptBands:
         self._others = self._hidden()
         self.bands = {n: told for n, told in before.bands.items() if is_whole(self._path(n), told)}
         if damaged := len(before.bands) - len(self.bands):
-            warnings.warn(
+            warn(
                 f"{self.uri}: {damaged} of {len(before.bands)} bands that an earlier run finished are "
-                "damaged; they are predicted again",
-                stacklevel=5,
+                "damaged; they are predicted again"
             )
 
     def begin(self) -> list[tuple[range, bool]]:
@@ -99,15 +98,14 @@ class KeptBands:
             StoreError: The folder cannot be written.
         """
         self._drafts = self._hidden() - self._others
-        try:
+        with errors_as(
+            StoreError,
+            f"{self.uri}: nothing can be written to the folder {self.folder.parent.absolute()}",
+            cure="choose another place or change its permissions",
+        ):
             if not self.bands:
                 clear(self.folder)
             self._write_state()
-        except OSError as error:
-            raise StoreError(
-                f"{self.uri}: nothing can be written to the folder {self.folder.parent.absolute()}: "
-                f"{error.strerror}; choose another place or change its permissions"
-            ) from error
         bands = groupby(
             row_bands(range(*self.part.rows)),
             key=lambda rows: rows.start // BAND_ROWS in self.bands,
@@ -155,15 +153,13 @@ class KeptBands:
         """
         for band in row_bands(rows):
             path = self._path(band.start // BAND_ROWS)
-            try:
+            with errors_as(
+                StoreError,
+                f"{self.uri}: the finished rows from {band.start} cannot be read",
+                cure="run it again with resume, they are predicted again",
+                of=(OSError, ValueError),
+            ):
                 yield from read_band(path, band, scores=self.part.manifest.scores)
-            except (OSError, ValueError) as error:
-                if isinstance(error, StoreError):
-                    raise
-                raise StoreError(
-                    f"{self.uri}: the finished rows from {band.start} cannot be read: {error}; run it "
-                    "again with resume, they are predicted again"
-                ) from error
 
     @contextmanager
     def until_whole(self) -> Iterator[None]:
@@ -211,10 +207,9 @@ class KeptBands:
             )
         ours, theirs = self.part.manifest.machine, before.manifest.machine
         if ours != theirs:
-            warnings.warn(
+            warn(
                 f"{self.uri}: the earlier run computed with {told_machine(theirs)}, this one with "
-                f"{told_machine(ours)}; scores may differ in the last digits",
-                stacklevel=5,
+                f"{told_machine(ours)}; scores may differ in the last digits"
             )
 
     def _read_state(self) -> KeptList | None:
@@ -222,10 +217,9 @@ class KeptBands:
         try:
             return listed_in(self.folder)
         except (OSError, ValueError) as error:
-            warnings.warn(
+            warn(
                 f"{self.uri}: what an earlier run left cannot be read ({type(error).__name__}); it "
-                "begins anew",
-                stacklevel=5,
+                "begins anew"
             )
             return None
 
@@ -270,10 +264,9 @@ def remove_leftovers(uri: str) -> None:
     with suppress(OSError):  # another run has begun in it
         folder.rmdir()
     if count:
-        warnings.warn(
+        warn(
             f"{uri}: an earlier run that did not come to its end left {count} finished bands; this run is "
-            "without resume, so they were removed",
-            stacklevel=4,
+            "without resume, so they were removed"
         )
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from geoseg.labels.bandfile import Told
 from geoseg.labels.manifest import Part
-from geoseg.labels.runlock import LOCK
 from geoseg.outputs import check_names
+from geoseg.runlock import LOCK
 from geoseg.spec import FrozenMap, Spec
 
 _LIST = "state.json"

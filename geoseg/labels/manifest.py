@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from geoseg.grid import Grid
 from geoseg.labels.base import Labels, LabelWriter
 from geoseg.labels.blend import Blend
 from geoseg.spec import FrozenMap, Spec
+from geoseg.warn import warn
 
 PREDICTION_TAG = "GEOSEG_PREDICTION"
 """What files call the text of a MadeBy."""
@@ -158,7 +158,7 @@ def tell_on(writer: LabelWriter, labels: Labels) -> None:
     try:
         found = labels.made_by
     except StoreError as error:
-        warnings.warn(f"{error}; the copy does not tell how it was made", stacklevel=3)
+        warn(f"{error}; the copy does not tell how it was made")
         return
     if found is not None:
         tell(writer, found)

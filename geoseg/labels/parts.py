@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from geoseg.labels.tilerows import TileRows
 from geoseg.outputs import check_names, refuse_inputs, written_together
 from geoseg.sources.files.wholetiff import check_whole, codec, not_written
 from geoseg.sources.handles import GDAL_ERRORS, open_raster
+from geoseg.warn import warn
 from geoseg.window import Window
 
 PART_TAG = "GEOSEG_PART"
@@ -210,17 +210,15 @@ def _check_one_run(opened: Sequence[_Opened]) -> None:
                 "the same image, model and parameters"
             )
     if notes := [f"{each.uri}: {note}" for each in opened for note in each.part.notes]:
-        warnings.warn(
+        warn(
             f"of {len(notes)} parts scores may differ in the last digits from those of one run, first "
-            f"{notes[0]}",
-            stacklevel=3,
+            f"{notes[0]}"
         )
     machines = {told_machine(each.part.manifest.machine) for each in opened}
     if len(machines) > 1:
-        warnings.warn(
+        warn(
             f"the {len(opened)} parts were computed with {' and with '.join(sorted(machines))}; scores "
-            "may differ in the last digits from those of one machine",
-            stacklevel=3,
+            "may differ in the last digits from those of one machine"
         )
 
 

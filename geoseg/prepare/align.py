@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from geoseg.sources.warp import WarpedSource
 from geoseg.sources.warping.pixelmap import PixelMap
 from geoseg.sources.warping.plan import common_lattice, meet
 from geoseg.spec import files_of
+from geoseg.warn import warn
 from geoseg.window import Window
 
 _SUFFIXES = (".tif", ".tiff")
@@ -286,5 +286,5 @@ def _notes(
             f"{valid} pixels of the file read back as valid, of {marks.valid} that were written so"
         )
     for note in notes:
-        warnings.warn(f"{name_of(source.source)}: {note}", stacklevel=3)
+        warn(f"{name_of(source.source)}: {note}")
     return tuple(notes)

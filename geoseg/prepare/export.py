@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -20,6 +19,7 @@ from geoseg.prepare.tiling.previews import PREVIEWS, previewed
 from geoseg.prepare.tiling.summary import summary
 from geoseg.prepare.tiling.wanted import left_out
 from geoseg.prepare.tiling.work import Work, alone, begun, finished, refuse_within, write_note
+from geoseg.warn import warn
 from geoseg.window import Edge, Size
 
 NOTE = "export.json"
@@ -207,15 +207,13 @@ def _report(found: Mapping[str, Any], out: str, index: str, *, resumed: int) -> 
 def _warn(report: ExportReport) -> None:
     bare = [one.mask for one in report.alignments if one.windows and not one.valid_share]
     if bare:
-        warnings.warn(
+        warn(
             f"{report.out}: {len(bare)} of {len(report.alignments)} masks have no valid pixel of their image, "
-            f"the first is {bare[0]}; is it the right image, and the CRS of both right?",
-            stacklevel=3,
+            f"the first is {bare[0]}; is it the right image, and the CRS of both right?"
         )
     apart = [one for one in report.alignments if not one.grids_equal]
     if apart:
-        warnings.warn(
+        warn(
             f"{report.out}: files of {len(apart)} masks do not read back on the grid of their mask, the first "
-            f"is {apart[0].mask}: GeoTIFF cannot tell its CRS or transform",
-            stacklevel=3,
+            f"is {apart[0].mask}: GeoTIFF cannot tell its CRS or transform"
         )

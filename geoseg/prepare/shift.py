@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -16,6 +15,7 @@ from geoseg.prepare.classlike import holds_classes
 from geoseg.prepare.correlate import SURE, Kind, Shift, shift_between, unmeasured
 from geoseg.prepare.spread import spread_windows
 from geoseg.sources.base import RasterSource, raster_source
+from geoseg.warn import warn
 from geoseg.window import Window
 
 _TRIES = 4
@@ -68,7 +68,7 @@ def measure_shift(
         most=most,
     )
     if not found.measured:
-        warnings.warn(f"the shift cannot be measured: {found.reason}", stacklevel=2)
+        warn(f"the shift cannot be measured: {found.reason}")
     return found.row, found.col
 
 

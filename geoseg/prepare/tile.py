@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -18,6 +17,7 @@ from geoseg.prepare.tiling.pairs import Output, PairWriter, check_output
 from geoseg.prepare.tiling.summary import summary
 from geoseg.prepare.tiling.wanted import Wanted, as_ids
 from geoseg.prepare.tiling.work import Work, alone, begun, finished, refuse_within, write_note
+from geoseg.warn import warn
 from geoseg.window import Edge, Size
 
 NOTE = "tile.json"
@@ -207,12 +207,9 @@ def _warn(report: TileReport, without_image: int) -> None:
     if not report.written:
         reasons = ", ".join(f"{reason} {count}" for reason, count in report.left_out.items())
         lost = f"no patch is left of {report.windows} windows, left out by reason: {reasons}"
-        warnings.warn(
-            f"{report.out}: {lost if report.windows else 'there is no window to cut'}", stacklevel=3
-        )
+        warn(f"{report.out}: {lost if report.windows else 'there is no window to cut'}")
     if without_image:
-        warnings.warn(
+        warn(
             f"{report.out}: {without_image} of {report.written} patches have no valid pixel of the image; "
-            "min_valid (--min-valid) of 0.01 leaves them out",
-            stacklevel=3,
+            "min_valid (--min-valid) of 0.01 leaves them out"
         )

@@ -15,6 +15,7 @@ from geoseg.report.pictures import can_draw, drawn
 from geoseg.report.windows import batch_of
 from geoseg.sampling import RandomWindows
 from geoseg.scene import Scene
+from geoseg.shortlist import some
 from geoseg.spec import Spec
 from geoseg.urimask import told
 from geoseg.window import Window
@@ -93,14 +94,14 @@ def sampling(facts: TrainingFacts) -> Sequence[Part]:
         sampling=training.sampling,
     )
     counts = np.bincount(windows.draw_many(range(len(windows)))[:, 0], minlength=len(facts.train))
-    told = [f"{n:,} in {s.id}" for n, s in zip(counts, facts.train, strict=True)][:_SHOWN]
-    more = ", ..." if len(facts.train) > _SHOWN else ""
+    scenes = [f"{n:,} in {s.id}" for n, s in zip(counts, facts.train, strict=True)]
+    told = some(scenes, _SHOWN, counted=False)
     places = [windows.draw(i) for i in range(min(_SHOWN, len(windows)))]
     shown = [(facts.train[number], window) for number, window in places]
     return [
         drawn(
             lambda: plot.sampling(windows, facts.train),
-            alt=f"Map of the {len(windows):,} windows of the first epoch: {', '.join(told)}{more}.",
+            alt=f"Map of the {len(windows):,} windows of the first epoch: {told}.",
             caption="The windows of the first epoch; every epoch draws others. An orange line is the "
             "edge of an area of interest.",
         ),

@@ -17,6 +17,7 @@ from geoseg.labels.values import ClassId
 from geoseg.placed import is_path
 from geoseg.scene import VECTOR_SUFFIXES, Scene
 from geoseg.scenes.deal import deal
+from geoseg.shortlist import some
 from geoseg.sources.base import RasterSource, raster_source
 from geoseg.spec import FrozenMap, Spec
 
@@ -130,9 +131,7 @@ class ManyScenes(Spec):
 
 def shown(names: Iterable[str]) -> str:
     """The first few names, and how many there are more."""
-    names = list(names)
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return some(names, _SHOWN)
 
 
 def _refuse_missing(entries: Sequence[Entry], name: str) -> None:

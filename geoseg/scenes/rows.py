@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from geoseg.errors import SourceError
+from geoseg.errors import SourceError, errors_as
 
 Row = dict[str, str]
 """Column to text; empty cells are left out."""
@@ -18,17 +18,15 @@ def read_rows(uri: str) -> tuple[tuple[str, ...], list[Row]]:
         SourceError: It cannot be read, a column is named twice, or a row has more cells than there are
             columns.
     """
-    try:
+    with errors_as(
+        SourceError,
+        f"{uri}: cannot read this table",
+        cure="expected CSV in UTF-8 or Parquet",
+        of=(OSError, ValueError, csv.Error),
+    ):
         if uri.lower().endswith(".parquet"):
             return _of_parquet(uri)
         return _of_csv(uri)
-    except (OSError, ValueError, csv.Error) as error:
-        if isinstance(error, SourceError):
-            raise
-        reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-        raise SourceError(
-            f"{uri}: cannot read this table: {reason}; expected CSV in UTF-8 or Parquet"
-        ) from error
 
 
 def _of_csv(uri: str) -> tuple[tuple[str, ...], list[Row]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +12,7 @@ from geoseg.scene import Scene
 from geoseg.scenes.many import Entry, ManyScenes, shown
 from geoseg.scenes.rows import Row, read_rows
 from geoseg.spec import Uri
+from geoseg.warn import warn
 
 COLUMNS = ("id", "image", "labels", "aoi", "class_by", "mapping", "split")
 """Columns that mean something; only `image` must be there."""
@@ -74,20 +74,14 @@ class SceneTable(ManyScenes):
         if others := [name for name in columns if name not in COLUMNS]:
             near = get_close_matches(others[0], COLUMNS, n=1)
             hint = f"; is {others[0]!r} meant as {near[0]!r}?" if near else ""
-            warnings.warn(
-                f"{self.table}: {len(others)} columns mean nothing here: {shown(others)}{hint}",
-                stacklevel=4,
-            )
+            warn(f"{self.table}: {len(others)} columns mean nothing here: {shown(others)}{hint}")
 
     def _of_part(self, rows: list[tuple[int, Row]]) -> list[tuple[int, Row]]:
         """The rows whose `split` is the one that is meant; all where that column is not used."""
         if self.split is None or self.shares is not None:
             return rows
         if nowhere := sum("split" not in row for _, row in rows):
-            warnings.warn(
-                f"{self.table}: {nowhere} of {len(rows)} rows have no `split` and are left out",
-                stacklevel=4,
-            )
+            warn(f"{self.table}: {nowhere} of {len(rows)} rows have no `split` and are left out")
         chosen = [(number, row) for number, row in rows if row.get("split") == self.split]
         if not chosen:
             known = sorted({row["split"] for _, row in rows if "split" in row})

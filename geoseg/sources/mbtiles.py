@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -40,6 +39,7 @@ from geoseg.sources.tiles.report import (
 from geoseg.sources.tiles.table import tile_blob, tile_places, tile_table
 from geoseg.sources.transformed import TransformedSource
 from geoseg.spec import Uri
+from geoseg.warn import warn
 from geoseg.window import Window
 
 _BANDS = ("red", "green", "blue")
@@ -143,7 +143,7 @@ class MBTilesSource(TransformedSource):
         """
         tiles, _ = self._laid_out
         for doubt in self._placement.doubts:
-            warnings.warn(f"{self.uri}: {doubt}", stacklevel=2)
+            warn(f"{self.uri}: {doubt}")
         if self.on_bad_tile != "ignore":
             bad = bad_tiles(self.uri, tiles.zoom, most=_CHECKED)
             self._complain(bad)
@@ -199,9 +199,8 @@ class MBTilesSource(TransformedSource):
         )
         different = maxzoom_differs(table)
         if different and self.zoom is None and self.zooms_lower is None:
-            warnings.warn(
-                f"{self.uri}: {different}; zoom {tiles.zoom} is read; mend the metadata, or name the zoom",
-                stacklevel=2,
+            warn(
+                f"{self.uri}: {different}; zoom {tiles.zoom} is read; mend the metadata, or name the zoom"
             )
         return tiles, tiles.grid
 
@@ -265,10 +264,9 @@ class MBTilesSource(TransformedSource):
             )
         new = _not_told_of(self.uri, bad)
         if new:
-            warnings.warn(
+            warn(
                 f"{self.uri}: {_count(new)} cannot be decoded and will not be valid: "
-                f"{name_some(new, tiles.scheme)}",
-                stacklevel=2,
+                f"{name_some(new, tiles.scheme)}"
             )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import colorsys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from geoseg.sources.geotiff import GeoTIFFSource
 from geoseg.sources.handles import GDAL_ERRORS, block_cache
 from geoseg.sources.warp import WarpedSource
 from geoseg.spec import files_of
+from geoseg.warn import warn
 from geoseg.window import Window, sliding
 
 _TILE = 256
@@ -100,11 +100,10 @@ def _check_dtype(source: RasterSource) -> None:
             f"{type(source).__name__}: GDAL has no pixels of {dtype}; cast them to another dtype first"
         )
     if source.categorical and not _has_palette(source):
-        warnings.warn(
+        warn(
             f"{type(source).__name__}: {len(source.band_names)} bands of {dtype} hold numbers of classes, "
             "which a GeoTIFF can tell of one band of uint8 or uint16 only: name the kernel (nearest or "
-            "mode) when the file is warped",
-            stacklevel=3,
+            "mode) when the file is warped"
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -24,6 +23,7 @@ from geoseg.sources.stacks.stacitem import StacItem, read_item
 from geoseg.sources.stacks.together import Kernel, told_apart
 from geoseg.sources.transformed import TransformedSource
 from geoseg.spec import Uri
+from geoseg.warn import warn
 from geoseg.window import Window
 
 _AS_FINE = 1.01
@@ -117,10 +117,9 @@ class STACSource(TransformedSource):
         for asset in _chosen(self, read_item(self.uri)):
             file = _open(self.uri, asset)
             if asset.bands and not file.told:
-                warnings.warn(
+                warn(
                     f"{self.uri}: lists {len(asset.bands)} bands for the asset {asset.key!r}, but "
-                    f"{asset.href} has {len(file.bands)}; their names in the item are not used",
-                    stacklevel=2,
+                    f"{asset.href} has {len(file.bands)}; their names in the item are not used"
                 )
 
     def uris_within(self) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -18,6 +17,7 @@ from geoseg.sources.stacks.times import Time, moment_of
 from geoseg.sources.stacks.together import Kernel, coarser_together, meets, named, onto
 from geoseg.sources.transformed import TransformedSource
 from geoseg.sources.warping.plan import CATEGORICAL_KERNELS
+from geoseg.warn import warn
 from geoseg.window import Window
 
 
@@ -273,7 +273,7 @@ class TimeStackSource(TransformedSource):
             raise GridError(
                 f'{text}, so that no pixel would be valid; leave them out or give require="any"'
             )
-        warnings.warn(f"{text}: they are read as missing", stacklevel=2)
+        warn(f"{text}: they are read as missing")
 
     @property
     def _target(self) -> RasterSource:

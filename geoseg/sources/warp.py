@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import warnings
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -28,6 +27,7 @@ from geoseg.sources.warping.plan import (
     place_around,
 )
 from geoseg.sources.warping.seam import read_round
+from geoseg.warn import warn
 from geoseg.window import Window
 
 _REACH = 3
@@ -233,17 +233,15 @@ class WarpedSource(TransformedSource):
         super().check()
         source, target = self.source.grid, self.grid
         if not meet(self._pixel_map(source), source, target):
-            warnings.warn(
+            warn(
                 f"{_name(self.source)} ({source.describe()}) does not touch the grid it is warped "
-                f"onto ({target.describe()}): no pixel will be valid",
-                stacklevel=2,
+                f"onto ({target.describe()}): no pixel will be valid"
             )
         elif plan.ratio < _COARSE:
-            warnings.warn(
+            warn(
                 f"{_name(self.source)} ({source.describe()}) is {1 / plan.ratio:.3g} times as coarse "
                 f"as the grid it is warped onto ({target.describe()}): each of its pixels is spread "
-                "over many; use a coarser grid or a finer source",
-                stacklevel=2,
+                "over many; use a coarser grid or a finer source"
             )
 
     @property

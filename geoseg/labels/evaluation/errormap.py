@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
+from geoseg.choices import one_of
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError
 from geoseg.grid import Grid
@@ -68,10 +69,7 @@ def check_kind(kind: ErrorKind) -> None:
     Raises:
         ConfigError: There is none.
     """
-    if kind not in get_args(ErrorKind):
-        raise ConfigError(
-            f"error_kind is {kind!r}, expected one of: {', '.join(get_args(ErrorKind))}"
-        )
+    one_of(kind, ErrorKind, name="error_kind")
 
 
 def check_name(uri: str) -> None:

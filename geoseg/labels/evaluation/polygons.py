@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from geoseg.labels.features import class_id, class_ids
 from geoseg.labels.values import listed
 from geoseg.sources.base import VectorSource
 from geoseg.sources.features.frames import Geometries, geometries_of, name_of, polygon_parts
+from geoseg.warn import warn
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -91,10 +91,9 @@ def _objects(
     polygons = polygon_parts(given)
     empty = shapely.is_empty(polygons)
     if empty.any():
-        warnings.warn(
+        warn(
             f"{name}: {int(empty.sum())} of {len(empty)} features are no polygons and are left out; "
-            "buffer them first",
-            stacklevel=3,
+            "buffer them first"
         )
     if area is not None:
         polygons = polygon_parts(shapely.intersection(polygons, area))

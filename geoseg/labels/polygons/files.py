@@ -21,6 +21,7 @@ from geoseg.labels.polygons.lonlat import LONLAT, check_lonlat, from_lonlat, to_
 from geoseg.labels.polygons.rings import Polygons, moved
 from geoseg.labels.polygons.whole import check_features
 from geoseg.sources.files.wholetiff import not_written
+from geoseg.warn import warn
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -97,7 +98,7 @@ def check_grid(grid: Grid, uri: str) -> None:
             f"{uri}: GeoJSON is in longitude and latitude, but the map has no CRS; write .gpkg, or "
             f"{cure}"
         )
-    warnings.warn(f"{uri}: the map has no CRS, so neither have its polygons; {cure}", stacklevel=2)
+    warn(f"{uri}: the map has no CRS, so neither have its polygons; {cure}")
 
 
 def placed(polygons: Polygons, grid: Grid, uri: str) -> Polygons:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +21,7 @@ from geoseg.labels.polygons.seams import SeamUnion
 from geoseg.labels.polygons.simplify import simplified
 from geoseg.labels.polygons.spool import Spool
 from geoseg.labels.polygons.trace import Regions, trace
+from geoseg.warn import warn
 from geoseg.window import Window
 
 if TYPE_CHECKING:
@@ -203,4 +203,4 @@ class VectorLabelWriter:
             told.append(f"{self._small} regions below {self._store.min_area_m2:g} m2")
         if told:
             text = f"{self._store.uri}: left out as asked: {' and '.join(told)}"
-            warnings.warn(text, stacklevel=2)
+            warn(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Literal
 
 from geoseg.errors import ConfigError
@@ -11,6 +10,7 @@ from geoseg.prepare.classlike import distinct_values
 from geoseg.sources.base import RasterSource
 from geoseg.sources.warp import WarpedSource
 from geoseg.sources.warping.plan import CATEGORICAL_KERNELS, make_plan
+from geoseg.warn import warn
 
 Method = Literal["exact", "gdal"]
 
@@ -94,16 +94,14 @@ def _looks_so(source: RasterSource, resampling: str, *, blends: bool) -> bool:
         return False
     what = f"{name_of(source)}: so few whole numbers ({found} distinct in one band) look like classes; "
     if blends:
-        warnings.warn(
+        warn(
             f'{what}resampling="{resampling}" makes up numbers between them; give categorical=True and '
-            'resampling="auto" if it is a mask, categorical=False if it is not',
-            stacklevel=4,
+            'resampling="auto" if it is a mask, categorical=False if it is not'
         )
         return False
-    warnings.warn(
+    warn(
         f"{what}it is aligned as a mask, without blending; say so by categorical=True, or "
-        "categorical=False if these are measurements",
-        stacklevel=4,
+        "categorical=False if these are measurements"
     )
     return True
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from geoseg.errors import ConfigError
 from geoseg.prepare.given import as_vectors
 from geoseg.prepare.splitting.footprints import Region
 from geoseg.sampling.windowindex import WindowIndex
+from geoseg.warn import warn
 
 _Ints = NDArray[np.int64]
 
@@ -57,10 +57,9 @@ def _by_scene(index: WindowIndex) -> _Ints:
     names = index.table[SOURCE].astype(str) if known else index.mask_paths
     kinds, block = np.unique(np.array(names, str), return_inverse=True)
     if len(kinds) == len(index) > 1 and not known:
-        warnings.warn(
+        warn(
             f"each of the {len(index)} windows is a mask, and so a block, of its own: neighbours may come into "
-            "different parts; pass block_m (metres) where they lie side by side",
-            stacklevel=4,
+            "different parts; pass block_m (metres) where they lie side by side"
         )
     return block.reshape(-1).astype(np.int64)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import ConfigError
+from geoseg.warn import warn
 
 _MOST_DROPPED = 0.5
 """Share of the windows after which a word is due."""
@@ -49,7 +49,7 @@ def check_kept(parts: NDArray[np.object_], shares: Mapping[str, float], *, buffe
         cure = (
             _CURE if lost else "smaller blocks (block_m) or more scenes come nearer to the shares"
         )
-        warnings.warn(f"{told}; {cure}", stacklevel=3)
+        warn(f"{told}; {cure}")
 
 
 def check_trainings(
@@ -76,7 +76,6 @@ def check_trainings(
                 f"a buffer of {buffer_m:g} m leaves no window for the training of fold {number}; {_CURE}"
             )
         if lost > _MOST_DROPPED * others:
-            warnings.warn(
-                f"the training of fold {number} does without {lost} of its {others} windows; {_CURE}",
-                stacklevel=4,
+            warn(
+                f"the training of fold {number} does without {lost} of its {others} windows; {_CURE}"
             )

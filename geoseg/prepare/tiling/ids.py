@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +14,7 @@ from geoseg.prepare.aligning.carried import carried_of
 from geoseg.prepare.counts import counted
 from geoseg.sources.base import RasterSource, raster_source
 from geoseg.sources.files.nodata import nodata_in
+from geoseg.warn import warn
 
 _IGNORED = 255
 
@@ -124,10 +124,9 @@ def warn_of_ids(masks: Sequence[str], name: str, ids: Iterable[int]) -> None:
     for number in ids:
         if masks and number != _IGNORED and not any(_holds(mask, number) for mask in masks):
             option = f"--{name.replace('_', '-')}"
-            warnings.warn(
+            warn(
                 f"{name} ({option}) is {number}, which no mask can hold, {masks[0]} has pixels of "
-                f"{raster_source(masks[0]).dtype}: it tells of no pixel",
-                stacklevel=3,
+                f"{raster_source(masks[0]).dtype}: it tells of no pixel"
             )
 
 

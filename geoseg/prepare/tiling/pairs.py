@@ -10,7 +10,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import ConfigError, SourceError
+from geoseg.choices import one_of
+from geoseg.errors import SourceError
 from geoseg.grid import Grid
 from geoseg.prepare.tiling.geotiff import GeoTIFFWriter, Layers
 from geoseg.prepare.tiling.npy import write_npy
@@ -82,10 +83,7 @@ def check_output(output: str) -> None:
     Raises:
         ConfigError: There is none.
     """
-    if output not in get_args(Output):
-        raise ConfigError(
-            f"output is {output!r}, expected one of: {', '.join(sorted(get_args(Output)))}"
-        )
+    one_of(output, sorted(get_args(Output)), name="output")
 
 
 def check_pair(pair: Pair, output: Output) -> None:

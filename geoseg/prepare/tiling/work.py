@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from geoseg.outputs import local_path
 from geoseg.prepare.tiling.kept import changed_in, keep_others, sizes_of
 from geoseg.prepare.tiling.tally import Record
 from geoseg.sampling.windowindex.turns import turn
+from geoseg.warn import warn
 
 _PLAN, _JOURNAL = ".plan", ".journal"
 
@@ -143,10 +143,9 @@ def finished(
             "remove it, or choose another name"
         )
     if changed and resume:
-        warnings.warn(
+        warn(
             f"{target}: {len(changed)} of {len(sizes)} files are missing or were changed after they were written, "
-            f"the first is {changed[0]}; all are made anew",
-            stacklevel=3,
+            f"the first is {changed[0]}; all are made anew"
         )
     return report if resume and not changed else None
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError, LabelError
 from geoseg.labels.features import class_id, class_ids
+from geoseg.shortlist import some
 from geoseg.sources.features.columns import as_text, column_of, texts_as_keys
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def _refuse_unused(numbers: list[int], ids: WideIds, argument: str) -> None:
     there = np.unique(ids)
     unused = [number for number in numbers if number not in there]
     if unused and len(ids):
-        shown = ", ".join(map(str, there[:_SHOWN])) + (", ..." if len(there) > _SHOWN else "")
+        shown = some(there, _SHOWN, counted=False)
         raise ConfigError(
             f"{argument} names the class {unused[0]}, which no feature has; expected one of: {shown}; or pass "
             "class_map= with all classes"
@@ -252,10 +253,8 @@ def _refuse_lost(
 
 def _features(frame: GeoDataFrame, which: NDArray[np.bool_]) -> str:
     """Some features by their numbers, counted from 0 in the layer."""
-    numbers = [str(number) for number in frame.index[which][:_FEATURES]]
-    count = int(which.sum())
-    more = f" and {count - _FEATURES} more" if count > _FEATURES else ""
-    return f"feature{'s' if count > 1 else ''} {', '.join(numbers)}{more}"
+    numbers = frame.index[which]
+    return f"feature{'s' if len(numbers) > 1 else ''} {some(numbers, _FEATURES)}"
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from geoseg.sources.features.frames import Geometries, finite, geometries_of, wi
 from geoseg.sources.features.localmetric import in_metres
 from geoseg.sources.features.ongrid import frame_on
 from geoseg.sources.transformedvector import VectorTransform
+from geoseg.warn import warn
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -101,10 +101,9 @@ def buffered(frame: GeoDataFrame, metres: Floats, *, name: str) -> tuple[GeoData
     )
     vanished = int(shapely.is_empty(geometries).sum())
     if vanished:
-        warnings.warn(
+        warn(
             f"{name}: {vanished} of {len(frame)} features shrink to nothing by buffer_m and are left "
-            "out; buffer less",
-            stacklevel=4,
+            "out; buffer less"
         )
     kept = np.flatnonzero(
         ~(shapely.is_missing(geometries) | shapely.is_empty(geometries)) & finite(geometries)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from geoseg.choices import one_of
 from geoseg.errors import ConfigError, StoreError
 from geoseg.outputs import local_path, refuse_inputs
 from geoseg.prepare.vectormasks.regions import Region
 from geoseg.prepare.vectormasks.report import ManifestFormat
 from geoseg.spec import Spec, files_of
+from geoseg.warn import warn
 
 _TIFF = (".tif", ".tiff")
 _SIDECAR = ".aux.xml"
@@ -55,8 +56,7 @@ class Outputs:
             ConfigError: Masks of frames are to go to one file, or there is no such manifest.
             StoreError: It is no local path.
         """
-        if manifest not in ("parquet", "csv"):
-            raise ConfigError(f"manifest is {manifest!r}, expected one of: csv, parquet")
+        one_of(manifest, ("csv", "parquet"), name="manifest")
         path = local_path(os.fspath(out))
         if path.suffix.lower() not in _TIFF:
             files = tuple(str(path / f"{region.name}.tif") for region in regions)
@@ -85,8 +85,7 @@ class Outputs:
             ConfigError: An output is an input.
             StoreError: A file is there already and `mode` is "error".
         """
-        if mode not in ("error", "overwrite"):
-            raise ConfigError(f"mode is {mode!r}, expected one of: error, overwrite")
+        one_of(mode, ("error", "overwrite"), name="mode")
         refuse_inputs(self.all, [uri for source in inputs for uri in files_of(source)])
         there = [uri for uri in self.all if Path(uri).exists()] if mode == "error" else []
         if there:
@@ -109,8 +108,7 @@ class Outputs:
             return  # a single file, whose folder may hold anything
         others = [p.name for p in sorted(self.folder.glob("*.tif")) if str(p) not in made]
         if others:
-            warnings.warn(
+            warn(
                 f"{self.folder}: holds {len(others)} files that are no masks of this run, such as "
-                f"{others[0]}; who reads all of the folder reads them too: go by {self.manifest}",
-                stacklevel=4,
+                f"{others[0]}; who reads all of the folder reads them too: go by {self.manifest}"
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from geoseg.prepare.vectormasks.layer import Layer, buffered
 from geoseg.sources.base import VectorSource
 from geoseg.sources.features.frames import REPAIRS, geometries_of, name_of
 from geoseg.sources.transformedvector import pixel_transforms
+from geoseg.warn import warn
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -156,8 +156,7 @@ def _warn_of_background(ids: WideIds, encoding: Encoding, name: str) -> None:
     """Say so where features have the id that pixels without a feature get too."""
     same = 0 if encoding.background is None else int((ids == encoding.background).sum())
     if same:
-        warnings.warn(
+        warn(
             f"{name}: {same} of {len(ids)} features have the id {encoding.background}, which pixels "
-            "without a feature get too; if those are not known, pass background=None",
-            stacklevel=4,
+            "without a feature get too; if those are not known, pass background=None"
         )

@@ -11,6 +11,7 @@ import numpy as np
 import shapely
 
 from geoseg.burn import Edges, burn
+from geoseg.choices import one_of
 from geoseg.errors import ConfigError, GridError, LabelError
 from geoseg.grid import Grid, to_crs
 from geoseg.sources.base import RasterSource, VectorSource, raster_source
@@ -208,8 +209,7 @@ def _file_names(
     ids: tuple[str, ...], duplicates: DuplicateFrames, *, column: str | None, called: str
 ) -> tuple[str, ...]:
     """(frame,) names that no two files share, on file systems that do not know capitals either."""
-    if duplicates not in ("error", "number"):
-        raise ConfigError(f"duplicate_frames is {duplicates!r}, expected one of: error, number")
+    one_of(duplicates, ("error", "number"), name="duplicate_frames")
     plain = [re.sub(r"[^\w.-]+", "_", one).strip(".") or "frame" for one in ids]
     alike: dict[str, list[int]] = defaultdict(list)
     for number, name in enumerate(plain):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 import os
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,8 +30,10 @@ from geoseg.prepare.vectormasks.report import (
     MasksReport,
     write_manifest,
 )
+from geoseg.shortlist import some
 from geoseg.sources.base import RasterSource, VectorSource, raster_source
 from geoseg.sources.features.frames import name_of
+from geoseg.warn import warn
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -199,10 +200,9 @@ def _regions(
             (found.tiny, "hold no pixel's centre"),
         ):
             if ids:
-                warnings.warn(
+                warn(
                     f"{name_of(framed)}: {len(ids)} frames {what} and get no mask: "
-                    f"{', '.join(ids[:_SHOWN])}{', ...' if len(ids) > _SHOWN else ''}",
-                    stacklevel=3,
+                    f"{some(ids, _SHOWN, counted=False)}"
                 )
         return found
     if frame_id is not None:
@@ -260,10 +260,9 @@ def _compared(
 
 def _warn_of_none(inside: int, features: Features) -> None:
     if not inside:
-        warnings.warn(
+        warn(
             f"{features.name}: none of {features.count} features has a part on a mask, so all are "
-            "without; check the CRS of both and that they belong together",
-            stacklevel=3,
+            "without; check the CRS of both and that they belong together"
         )
 
 

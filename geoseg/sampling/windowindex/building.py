@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from geoseg.sampling.windowindex.masks import Grids, Masks, crs_text
 from geoseg.sampling.windowindex.note import Recipe
 from geoseg.sampling.windowindex.paths import identity
 from geoseg.sampling.windowindex.rows import Rows
+from geoseg.warn import warn
 from geoseg.window import Edge, Size, Sized2D, sliding
 
 if TYPE_CHECKING:
@@ -106,8 +106,7 @@ def warn_of_uncovered(masks: Masks, coverage: Coverage, *, edge: Edge) -> None:
         if edge == "drop"
         else "a smaller stride covers them"
     )
-    warnings.warn(
+    warn(
         f"{coverage.pixels - coverage.covered} of {coverage.pixels} pixels of the masks "
-        f"({coverage.uncovered_share:.2%}) are in no window{none}; {cure}",
-        stacklevel=4,
+        f"({coverage.uncovered_share:.2%}) are in no window{none}; {cure}"
     )

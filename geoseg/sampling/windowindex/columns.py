@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.choices import one_of
 from geoseg.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -75,8 +76,7 @@ def kind_of(names: Sequence[str], coordinates: Coordinates, *, where: str) -> Ki
     Raises:
         ConfigError: Neither set of columns is complete, or not the one asked for.
     """
-    if coordinates not in ("auto", "pixel", "bounds"):
-        raise ConfigError(f"coordinates is {coordinates!r}, expected one of: auto, bounds, pixel")
+    one_of(coordinates, ("auto", "bounds", "pixel"), name="coordinates")
     if coordinates != "bounds" and not _missing_for_pixels(names):
         return "pixel"
     if coordinates != "pixel" and bounds_of(names) is not None:

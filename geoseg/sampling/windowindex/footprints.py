@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 
 import numpy as np
 import shapely
@@ -15,6 +14,7 @@ from geoseg.labels.polygons.lonlat import LONLAT, check_lonlat, to_lonlat
 from geoseg.sampling.windowindex.boxes import Boxes
 from geoseg.sampling.windowindex.columns import GEOMETRY
 from geoseg.sampling.windowindex.masks import Masks
+from geoseg.warn import warn
 
 Geometries = NDArray[np.object_]
 
@@ -36,10 +36,9 @@ def footprints(boxes: Boxes, masks: Masks, *, where: str) -> Geometries:
     missing = int(shapely.is_missing(found).sum())
     if missing:
         row = int(np.argmax(shapely.is_missing(found)))
-        warnings.warn(
+        warn(
             f"{where}: {missing} of {len(boxes)} windows have no footprint, the first is of "
-            f"{masks.path_of(row)}: it has no CRS, or no outline in longitude and latitude",
-            stacklevel=5,
+            f"{masks.path_of(row)}: it has no CRS, or no outline in longitude and latitude"
         )
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from geoseg.sampling.windowindex.masks import Masks, crs_of, crs_text, same_crs
 from geoseg.sampling.windowindex.note import Note, files_of
 from geoseg.sampling.windowindex.onpixels import RowCRS, parts
 from geoseg.sampling.windowindex.rows import Rows, first_rows
+from geoseg.warn import warn
 
 _OFF_OWN = 0.01
 """Pixels: what geoseg wrote agrees to this."""
@@ -64,11 +64,10 @@ def tell_disagreement(rows: Rows, *, where: str) -> None:
     off = np.where(_in_crs_of_mask(rows), _off(rows, names), 0.0)
     if (off > _OFF_ANY).any():
         row = int(np.argmax(off > _OFF_ANY))
-        warnings.warn(
+        warn(
             f"{where}: in {int((off > _OFF_ANY).sum())} of {len(off)} rows the bounds are not where the pixels "
             f"are, in the first, row {row} (from 0) of {rows.masks.path_of(row)}, by {off[row]:.3g} px; the "
-            'pixels are taken; should the bounds be right, ask for coordinates="bounds"',
-            stacklevel=5,
+            'pixels are taken; should the bounds be right, ask for coordinates="bounds"'
         )
 
 
@@ -127,11 +126,10 @@ def _tell_edited(rows: Rows, note: Note, *, where: str) -> None:
         if None not in (old.size, new.size) and old.size != new.size
     ]
     if edited:
-        warnings.warn(
+        warn(
             f"{where}: {len(edited)} of {len(paths)} masks were changed since it was written, the first is "
             f"{edited[0]}; the windows are right, but what was measured of the labels (class_counts, "
-            "labelled_share, a balanced split) may not be; make the index anew to measure again",
-            stacklevel=6,
+            "labelled_share, a balanced split) may not be; make the index anew to measure again"
         )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from geoseg.choices import one_of
 from geoseg.errors import ConfigError, StaleIndexError, StoreError
 from geoseg.sampling.windowindex.building import build_rows
 from geoseg.sampling.windowindex.masks import Grids
@@ -18,6 +18,7 @@ from geoseg.sampling.windowindex.rows import Rows
 from geoseg.sampling.windowindex.tables import load
 from geoseg.sampling.windowindex.turns import turn
 from geoseg.sampling.windowindex.writing import write_rows
+from geoseg.warn import warn
 from geoseg.window import Edge, Size
 
 OnStale = Literal["rebuild", "raise"]
@@ -53,9 +54,7 @@ def rebuilds(on_stale: OnStale) -> bool:
     Raises:
         ConfigError: It is neither of the two.
     """
-    if on_stale not in ("rebuild", "raise"):
-        raise ConfigError(f"on_stale is {on_stale!r}, expected one of: raise, rebuild")
-    return on_stale == "rebuild"
+    return one_of(on_stale, ("raise", "rebuild"), name="on_stale") == "rebuild"
 
 
 def kept_rows(wanted: Wanted, how: How) -> Rows:
@@ -134,10 +133,9 @@ def _masks_of(built: Sequence[MaskState], base: str | None, *, uri: str) -> tupl
 
 def _tell_stale(uri: str, told: Sequence[str]) -> None:
     if told:
-        warnings.warn(
+        warn(
             f"{uri}: was built otherwise and is built anew: {'; '.join(told)}; write to another file to keep "
-            'both, or make this an error with on_stale="raise"',
-            stacklevel=4,
+            'both, or make this an error with on_stale="raise"'
         )
 
 

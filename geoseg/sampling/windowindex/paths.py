@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from geoseg.placed import is_path
+from geoseg.warn import warn
 
 
 def as_paths(given: Sequence[str]) -> tuple[str, ...]:
@@ -66,11 +66,10 @@ def resolved(
             target = str(Path(path).absolute())
         found.append(target)
     if strays:
-        warnings.warn(
+        warn(
             f"{where}: {len(strays)} of {len(paths)} files are not in its folder {first} but in the working "
             f"directory, the first is {strays[0]}; they are taken from there; write paths relative to the "
-            "index, or give mask_base_path",
-            stacklevel=7,
+            "index, or give mask_base_path"
         )
     return tuple(found)
 

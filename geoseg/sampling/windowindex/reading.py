@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.choices import one_of
 from geoseg.errors import ConfigError
 from geoseg.grid import Grid
 from geoseg.sampling.windowindex.boxes import Boxes, Outside, check_inside
@@ -28,6 +28,7 @@ from geoseg.sampling.windowindex.paths import resolved
 from geoseg.sampling.windowindex.placing import boxes_of_bounds, boxes_of_pixels
 from geoseg.sampling.windowindex.rows import Cells, Rows, cells_of
 from geoseg.sampling.windowindex.tables import Loaded
+from geoseg.warn import warn
 from geoseg.window import Size
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _tell_disagreement(rows: Rows, how: How, *, where: str) -> None:
 
 def _tell_empty(rows: Rows, *, where: str) -> None:
     if not len(rows.boxes):
-        warnings.warn(f"{where}: holds no window; check how it was made", stacklevel=4)
+        warn(f"{where}: holds no window; check how it was made")
 
 
 def rows_of(
@@ -111,8 +112,7 @@ def rows_of(
     Raises:
         GeosegError: As of `WindowIndex.read`.
     """
-    if how.outside not in ("error", "pad"):
-        raise ConfigError(f"outside is {how.outside!r}, expected one of: error, pad")
+    one_of(how.outside, ("error", "pad"), name="outside")
     check_key(list(table.columns), how.key, where=where)
     kind = kind_of(list(table.columns), how.coordinates, where=where)
     leads = Leads(folder=folder, base=how.base, where=where, own=note is not None)

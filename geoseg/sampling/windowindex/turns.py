@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
@@ -15,6 +14,7 @@ from geoseg.errors import StoreError
 from geoseg.filelock import locked, opened
 from geoseg.outputs import check_names
 from geoseg.sampling.windowindex.note import side_note
+from geoseg.warn import warn
 
 
 @contextmanager
@@ -50,10 +50,9 @@ def _held(lock: Path, uri: str) -> FileIO:
         try:
             mine = locked(file, wait=True)
         except OSError as error:
-            warnings.warn(
+            warn(
                 f"{uri}: no lock can be taken beside it ({error.strerror}); see that no other process writes "
-                "the same index",
-                stacklevel=6,
+                "the same index"
             )
             mine = True
         if mine and _is_there(file, lock):

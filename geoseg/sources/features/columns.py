@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from geoseg.errors import SourceError
+from geoseg.shortlist import some
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -80,5 +81,4 @@ def texts_as_keys(mapping: Any) -> Any:
 def counted_texts(texts: Iterable[str | None]) -> str:
     """Values with how often they occur, most frequent first, for a text."""
     found = Counter("no value" if text is None else repr(text) for text in texts).most_common()
-    shown = ", ".join(f"{text} ({count} features)" for text, count in found[:_SHOWN])
-    return shown if len(found) <= _SHOWN else f"{shown} and {len(found) - _SHOWN} more"
+    return some((f"{text} ({count} features)" for text, count in found), _SHOWN)

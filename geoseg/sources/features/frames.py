@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from geoseg.grid import Bounds, Floats, to_crs, transformer
 from geoseg.sources.base import VectorSource
+from geoseg.warn import warn
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -58,10 +58,9 @@ def repaired(frame: GeoDataFrame, *, name: str) -> GeoDataFrame:
     present &= ~shapely.is_empty(geometries)
     lost = int((~present).sum())
     if lost or len(broken):
-        warnings.warn(
+        warn(
             f"{name}: of {len(frame)} features {lost} have no usable geometry and are left out, "
-            f"{len(broken)} are not valid and were repaired",
-            stacklevel=2,
+            f"{len(broken)} are not valid and were repaired"
         )
     whole = with_geometries(frame[present], geometries[present], crs=frame.crs)
     left_out, mended = frame.attrs.get(REPAIRS, (0, 0))
@@ -151,8 +150,7 @@ def boxes_meet(geometries: Geometries, bounds: Bounds) -> _Bools:
 def warn_of_unplaced(count: int, *, crs: Any, name: str) -> None:
     """Count what has no place in a CRS, if anything."""
     if count:
-        warnings.warn(
+        warn(
             f"{name}: {count} features have no place in {crs.to_string()} and are left out; clip them "
-            "to where that CRS is defined",
-            stacklevel=3,
+            "to where that CRS is defined"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -23,6 +22,7 @@ from geoseg.sources.features.columns import Text, as_text, column_of, counted_te
 from geoseg.sources.features.conditions import Condition
 from geoseg.sources.transformedvector import VectorTransform
 from geoseg.spec import AlsoWritten, FrozenMap
+from geoseg.warn import warn
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -153,7 +153,7 @@ class InferClass(VectorTransform):
             text += f"; their {self.value_by!r} is {values}"
         if self.on_missing == "raise":
             raise SourceError(f"{text}; name their classes, give a default=, or on_missing='warn'")
-        warnings.warn(f"{text}; they are left out, unless a default= is given", stacklevel=3)
+        warn(f"{text}; they are left out, unless a default= is given")
 
 
 def _is_id(text: str) -> bool:

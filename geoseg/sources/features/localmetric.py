@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from geoseg.errors import SourceError
 from geoseg.grid import Floats
 from geoseg.sources.features.frames import Geometries, finite
+from geoseg.warn import warn
 
 _CELL = 2.0
 """Degrees of latitude a side of the cells whose features share a projection."""
@@ -289,10 +289,9 @@ def _whole_only(
     torn = ~gone & ~shapely.is_empty(changed) & ~(grown <= most)
     lost = int((gone | torn).sum())
     if lost:
-        warnings.warn(
+        warn(
             f"{name}: {lost} features have no place in metres or would be torn at the edge of "
-            f"{earth.crs.name!r} and are left out; reproject the file to a CRS that holds them whole",
-            stacklevel=4,
+            f"{earth.crs.name!r} and are left out; reproject the file to a CRS that holds them whole"
         )
     whole = changed.copy()
     whole[torn] = None
@@ -301,8 +300,7 @@ def _whole_only(
 
 def _warn_of_far(count: int, name: str) -> None:
     if count:
-        warnings.warn(
+        warn(
             f"{name}: {count} features reach more than {_FAR_M / 1000:g} km from their middle, where "
-            "metres are off by more than 0.1 %; cut them into pieces",
-            stacklevel=5,
+            "metres are off by more than 0.1 %; cut them into pieces"
         )

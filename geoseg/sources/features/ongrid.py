@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from geoseg.sources.features.frames import (
     with_geometries,
 )
 from geoseg.sources.transformedvector import VectorTransform, pixel_transforms
+from geoseg.warn import warn
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -117,10 +117,9 @@ def _polygons_only(frame: GeoDataFrame, name: str) -> GeoDataFrame:
         )
     if not kept.all():
         kinds = ", ".join(sorted({geometry.geom_type for geometry in given[~kept]}))
-        warnings.warn(
+        warn(
             f"{name}: {int((~kept).sum())} of {len(kept)} features are no polygons ({kinds}) and are "
-            "left out; buffer them first, with transforms=(Buffer(...),)",
-            stacklevel=2,
+            "left out; buffer them first, with transforms=(Buffer(...),)"
         )
     return with_geometries(frame[kept], polygons[kept], crs=frame.crs)
 

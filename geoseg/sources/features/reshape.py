@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
@@ -18,6 +17,7 @@ from geoseg.sources.features.frames import Geometries, geometries_of, with_geome
 from geoseg.sources.features.localmetric import in_metres, moved_by
 from geoseg.sources.transformedvector import VectorTransform
 from geoseg.spec import FrozenMap
+from geoseg.warn import warn
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -50,9 +50,8 @@ class OnlyValid(VectorTransform):
         """The valid features, and those without a geometry, which are counted apart."""
         valid = shapely.is_valid(geometries_of(frame)) | frame.geometry.isna().to_numpy()
         if not valid.all():
-            warnings.warn(
-                f"{name}: {int((~valid).sum())} of {len(frame)} features are not valid and are left out",
-                stacklevel=2,
+            warn(
+                f"{name}: {int((~valid).sum())} of {len(frame)} features are not valid and are left out"
             )
         return frame[valid]
 
@@ -209,10 +208,9 @@ class Buffer(VectorTransform):
         kept = ~shapely.is_missing(grown)
         vanished = int(shapely.is_empty(grown).sum())
         if vanished:
-            warnings.warn(
+            warn(
                 f"{name}: {vanished} of {len(frame)} features shrink to nothing in a buffer and are left "
-                "out; buffer less",
-                stacklevel=2,
+                "out; buffer less"
             )
             kept &= ~shapely.is_empty(grown)
         return with_geometries(frame[kept], grown[kept], crs=frame.crs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from geoseg.errors import SourceError
 from geoseg.grid import Grid
 from geoseg.rasterpath import check_placed, cure_of, is_remote
+from geoseg.shortlist import some
 from geoseg.sources.base import Chip
 from geoseg.sources.cache import stamp
 from geoseg.sources.files.nodata import nodata_in
@@ -20,6 +20,7 @@ from geoseg.sources.files.remote import apart
 from geoseg.sources.files.tiffreader import read_tiff
 from geoseg.sources.files.wholepng import refuse_cut_png
 from geoseg.sources.handles import GDAL_ERRORS, open_raster
+from geoseg.warn import warn
 from geoseg.window import Window
 
 _LISTED = 4
@@ -120,17 +121,12 @@ def _describe_open(
 def _check_parts(uri: str, dataset: Any) -> None:
     """Say which rasters there are in a file that holds several."""
     parts = dataset.subdatasets
-    listed = ", ".join(parts[:_LISTED]) + (
-        f" and {len(parts) - _LISTED} more" if parts[_LISTED:] else ""
-    )
+    listed = some(parts, _LISTED)
     if not dataset.count:
         cure = f"name one of its subdatasets: {listed}" if parts else "expected a raster file"
         raise SourceError(f"{uri}: holds no raster band; {cure}")
     if dataset.driver == "GTiff" and len(parts) > 1:
-        warnings.warn(
-            f"{uri}: holds {len(parts)} pages, of which the first is read; name one of: {listed}",
-            stacklevel=2,
-        )
+        warn(f"{uri}: holds {len(parts)} pages, of which the first is read; name one of: {listed}")
 
 
 def _choose_bands(

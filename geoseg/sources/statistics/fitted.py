@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -22,6 +21,7 @@ from geoseg.sources.base import RasterSource, has_names, raster_source
 from geoseg.sources.handles import block_cache
 from geoseg.sources.statistics.filestate import state_of
 from geoseg.spec import Spec, files_of
+from geoseg.warn import warn
 from geoseg.window import Window, sliding
 
 Source = RasterSource | str | os.PathLike[str]
@@ -144,10 +144,9 @@ def kept(
         if before == fingerprint:
             _check_bands(uri, result, bands=len(sources[0].band_names))
             return result
-        warnings.warn(
+        warn(
             f"{uri}: was measured on other files, or on these before they changed, or with other "
-            "options; it is measured anew and replaced",
-            stacklevel=3,
+            "options; it is measured anew and replaced"
         )
     result = make()
     record = {

@@ -6,7 +6,6 @@ As with GDAL's handles, a connection belongs to one process and thread, and live
 from __future__ import annotations
 
 import sqlite3
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from geoseg.errors import SourceError
 from geoseg.rasterpath import why_not_opened
 from geoseg.sources.cache import stamp
 from geoseg.sources.perthread import PerThread
+from geoseg.warn import warn
 
 State = tuple[tuple[int, int] | None, ...]
 """Of the file, and of what SQLite has written beside it but not into it."""
@@ -122,10 +122,7 @@ def _as_it_lies(uri: str, error: sqlite3.Error) -> sqlite3.Connection:
     if half_written or not (locked or _may_not_write(error)):
         raise error
     if locked:
-        warnings.warn(
-            f"{uri}: another program holds it for writing; its tiles are read as they are now",
-            stacklevel=2,
-        )
+        warn(f"{uri}: another program holds it for writing; its tiles are read as they are now")
     before = _connections.mine().pop(uri, None)
     if before is not None:
         _close(before)
