@@ -64,9 +64,9 @@ def convert(
 
     All bands of a patch cover the same ground. The manifest has the place that the largest file with a CRS and
     a transform tells; a file that lies elsewhere (another CRS, or a corner more than half a pixel of the
-    coarser one away) is an error. Bands that the layout does not name are those of the first image of a group that
-    can be opened. Files that tell no place are taken to lie there, too, and counted in a
-    warning. A mask has one band of class ids (or of a palette); one of several, such as RGB, is an error.
+    coarser one away) is an error. Files that tell no place are taken to lie there, too, and counted in a
+    warning. Bands that the layout does not name are those of the first image of a group that can be opened.
+    A mask has one band of class ids (or of a palette); one of several, such as RGB, is an error.
 
     With `resume` a patch is kept without being read where its files, and world files and the like beside
     them, have the size and times that were noted and the stored value the hash; else it is read again and
@@ -101,8 +101,8 @@ def convert(
 
     Warns:
         UserWarning: What a killed run has left was removed or is damaged; patches were removed whose files
-            cannot be read any more, or are not in the sources any more; of values that are kept the manifest tells something else than before, such
-            as another split; files of patches do not tell where they lie.
+            cannot be read any more, or are not in the sources any more; of values that are kept the manifest
+            tells something else than before, such as another split; files of patches do not tell where they lie.
     """
     begun = time.monotonic()
     sources, target = sources_of(sources), path_of(target, "target")
@@ -202,7 +202,7 @@ def _written(
         place.check_keys((patch.key for patch in patches), resume=resume, append=append)
         base = place.is_store and not settings.rico_identical
         if base:
-            settings.check_like(place.told(), place.uri)
+            settings.check_like(place.told(), place.uri, rows=place.rows)
         work.begin(nbytes=_expected(layout, patches), base=base)
         run = Run(
             work,

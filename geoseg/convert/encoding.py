@@ -9,25 +9,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from geoseg.convert.formats import ALONE, DRIVERS
 from geoseg.convert.images import Image, read_image
 from geoseg.convert.layout import Group
 from geoseg.convert.patch import Patch, within
 from geoseg.convert.placement import Piece, placed
 from geoseg.errors import SourceError
 from geoseg.grid import Grid
-
-_TIFF, _JPEG = frozenset({"GTiff", "COG", "LIBERTIFF"}), frozenset({"JPEG"})
-_DRIVERS = {
-    ".tif": _TIFF,
-    ".tiff": _TIFF,
-    ".jpg": _JPEG,
-    ".jpeg": _JPEG,
-    ".png": frozenset({"PNG"}),
-    ".jp2": frozenset({"JP2OpenJPEG", "JP2KAK", "JP2ECW", "JP2MrSID", "JPEG2000", "JP2Lura"}),
-}
-"""{ending: formats that it promises, by GDAL's names of them}."""
-_ALONE = frozenset[str]().union(*_DRIVERS.values())
-"""Formats of files that hold all of their pixels themselves, as `state_of` takes it of these endings."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +50,7 @@ def read_patch(group: Group, patch: Patch) -> PatchPixels:
         names, numbers = zip(*bands, strict=True)
         is_mask = file == mask and at == len(files)
         image = _mask_of(file) if is_mask else _image_of(group, file, numbers)
-        _check_format(group, file, image)
+        _check_format(group, file, image, is_mask=is_mask)
         arrays.update(zip(names, image.data, strict=True))
         nodata.update(zip(names, image.nodata, strict=True))
         pieces.append(Piece(file, names, image, is_mask))
@@ -90,12 +78,17 @@ def _image_of(group: Group, path: str, numbers: Sequence[int]) -> Image:
             "that all images have (--bands), or tell images from masks and others by patterns (--images and "
             "--masks)"
         )
+    if group.has_file_of_band:
+        raise SourceError(
+            f"{found}, as each band has its own file; write one band into it, or take files of several bands by "
+            "their names without {band}"
+        )
     raise SourceError(
         f"{found}, as the layout says; it is another file than its name tells, get the right one"
     )
 
 
-def _check_format(group: Group, path: str, image: Image) -> None:
+def _check_format(group: Group, path: str, image: Image, *, is_mask: bool) -> None:
     """See that a file is what its ending says, where the group asks for files of that ending.
 
     Elsewhere a picture may have the ending of another format of pictures, as many have.
@@ -104,15 +97,19 @@ def _check_format(group: Group, path: str, image: Image) -> None:
         SourceError: It is not.
     """
     ending = PurePath(path).suffix.lower()
-    drivers = _DRIVERS.get(ending)
+    drivers = DRIVERS.get(ending)
     if drivers is None or image.driver in drivers:
         return
-    asked = drivers in [_DRIVERS.get(f".{named}") for named in group.endings]
-    if asked or image.driver not in _ALONE:
-        raise SourceError(
-            f"{path}: holds {image.driver}, and not what its ending {ending} says; get the right file, or name it "
-            "as what it is and look for that"
-        )
+    is_picture = image.driver in ALONE
+    if is_picture and DRIVERS.get(group.mask_ending if is_mask else group.ending) != drivers:
+        return
+    # A template of files within a folder takes no star.
+    by_pattern = is_picture and (is_mask or group.file is None)
+    as_it_is = "; a pattern of your own that ends in .* takes it as it is" if by_pattern else ""
+    raise SourceError(
+        f"{path}: holds {image.driver}, and not what its ending {ending} says; get the right file, or name it "
+        f"as what it is and look for that{as_it_is}"
+    )
 
 
 def _mask_of(path: str) -> Image:

@@ -189,10 +189,14 @@ class Group(Spec):
         return group
 
     @property
-    def endings(self) -> tuple[str, ...]:
-        """The endings that its patterns and templates name, in small letters; of masks, too."""
-        found = (_ENDING.search(text) for text in (self.file or self.pattern, self.mask or ""))
-        return tuple(match[1].replace("?", "").lower() for match in found if match)
+    def ending(self) -> str:
+        """That of images, such as `.tif`, in small letters; empty where the pattern or template leaves it free."""
+        return _ending(self.file or self.pattern)
+
+    @property
+    def mask_ending(self) -> str:
+        """As `ending`, of masks."""
+        return _ending(self.mask or "")
 
     @property
     def has_file_of_band(self) -> bool:
@@ -209,6 +213,11 @@ class Group(Spec):
         name = patch.path.rsplit("/", 1)[-1]
         fields = {"name": name, "stem": stem_of(name), "key": patch.key, "band": band}
         return (self.file or "").format_map(fields)
+
+
+def _ending(text: str) -> str:
+    match = _ENDING.search(text)
+    return f".{match[1].replace('?', '').lower()}" if match else ""
 
 
 def _mask_path(patch: Patch) -> str:

@@ -51,10 +51,7 @@ def find_patches(
     roots = _roots(layout, sources_of(sources))
     tables = paths_of(metadata, "metadata")
     left_out = None if without is None else path_of(without, "without")
-    if tables and layout.metadata is None:
-        raise ConfigError(
-            f"layout {layout.name!r} takes no metadata, got {', '.join(tables)}; leave it out"
-        )
+    check_tables(layout, tables)
     patches: list[Patch] = []
     for group in layout.groups:
         if group.name in roots:
@@ -62,6 +59,18 @@ def find_patches(
     patches = _with_unique_samples(layout, patches)
     _check_keys(layout, patches)
     return with_metadata(patches, tables) if tables else patches
+
+
+def check_tables(layout: Layout, tables: Sequence[str]) -> None:
+    """See that a layout knows metadata where tables of it are given.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    if tables and layout.metadata is None:
+        raise ConfigError(
+            f"layout {layout.name!r} takes no metadata, got {', '.join(tables)}; leave it out"
+        )
 
 
 def of_shard(patches: Sequence[Patch], shard: Sequence[int] | None) -> list[Patch]:

@@ -121,6 +121,8 @@ def test_the_help_says_what_keys_and_patterns_mean_beside_a_table(geoseg):
     assert "{split}_{stem}" in told
     assert "Where its column image names folders, --images says which files in each" in told
     assert "--metadata" not in told
+    assert "such as label or keys, is refused; others are not read" in told
+    assert "bands after them are left out" in told
 
 
 SCENE = """

@@ -68,7 +68,8 @@ def test_a_file_of_a_band_has_one_band_also_where_the_user_names_bands(tmp_path)
     for band in ("red", "nir"):
         picture(tmp_path / f"data/a_{band}.tif", 3 if band == "nir" else 1)
     layout = generic(images="{key}_{band}.tif", bands=("red", "nir"))
-    with pytest.raises(SourceError, match=r"a_nir\.tif: number of bands: 3, expected 1"):
+    told = r"a_nir\.tif: number of bands: 3, expected 1, as each band has its own file; write one"
+    with pytest.raises(SourceError, match=told):
         converted(layout, tmp_path / "data")
 
 
@@ -116,6 +117,43 @@ def test_a_mask_under_the_ending_of_another_format_is_refused(tmp_path):
     picture(tmp_path / "data/m/a.png")
     with pytest.raises(SourceError, match=r"m/a\.png: holds GTiff"):
         converted(generic(images="i/{key}.tif", masks="m/{key}.png"), tmp_path / "data")
+
+
+def test_a_free_ending_of_images_says_nothing_of_masks_nor_theirs_of_images(tmp_path):
+    drawn = picture(tmp_path / "data/i/a.png", driver="JPEG")
+    with rasterio.open(tmp_path / "data/i/a.png") as file:
+        read = file.read()
+    mask = picture(tmp_path / "data/m/a.png", driver="PNG")
+    (value,) = converted(
+        generic(images="i/{key}.*", masks="m/{key}.png"), tmp_path / "data"
+    ).values()
+    picture(tmp_path / "data/i/a.png", driver="PNG")
+    (tmp_path / "data/m/a.png").unlink()
+    picture(tmp_path / "data/m/a.png", driver="GTiff")
+    again = tmp_path / "again"
+    convert(
+        generic(images="i/{key}.png", masks="m/{key}.*"),
+        {"images": str(tmp_path / "data")},
+        str(again),
+        workers=0,
+    )
+
+    assert read.tobytes() in value
+    assert mask.tobytes() in value
+    assert drawn.tobytes() in next(iter(raw(again).values()))
+
+
+def test_who_asked_for_an_ending_is_told_how_to_take_files_as_they_are(tmp_path):
+    drawn = picture(tmp_path / "data/a.png", driver="JPEG")
+    with pytest.raises(SourceError, match=r"a pattern of your own that ends in \.\* takes it"):
+        converted(generic(images="{key}.png"), tmp_path / "data")
+    assert len(converted(generic(images="{key}.*"), tmp_path / "data")) == len(drawn)
+
+
+def test_a_file_of_a_band_is_told_no_pattern_with_a_star_which_it_cannot_have(tmp_path):
+    picture(tmp_path / "data/a_red.tif", driver="PNG")
+    with pytest.raises(SourceError, match=r"a_red\.tif: holds PNG.*look for that; mend it"):
+        converted(generic(images="{key}_{band}.tif", bands=("red",)), tmp_path / "data")
 
 
 def test_a_list_of_other_files_under_the_name_of_a_tiff_is_refused_anywhere(tmp_path):

@@ -228,3 +228,18 @@ def test_tables_that_give_one_sentinel_1_patch_to_two_are_an_error(sources, tabl
     second = as_csv([row(2, s1_name=row(1)["s1_name"])], tmp_path / "snow.csv")
     with pytest.raises(SourceError, match="rows with the s1_name of another row, or none: 1"):
         found(sources, [table([row(1)]), second])
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_bigearthnets_other_column_of_names_is_no_slip_of_the_one_that_is_read(
+    tmp_path, sources, ending
+):
+    """Without `s1_name`, which maps do not need, `s2v1_name` holds other names."""
+    rows = pd.DataFrame([row(1), row(2)]).drop(columns=["s1_name", "labels"])
+    path = tmp_path / f"t.{ending}"
+    rows.to_parquet(path) if ending == "parquet" else rows.to_csv(path, index=False)
+    patches = found({"map": sources["map"]}, str(path))
+    assert [patch.split for patch in patches] == ["train", "test"]
+
+    with pytest.raises(SourceError, match="expected s1_name too"):
+        found(sources, str(path))

@@ -8,6 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from geoseg.convert.convert import convert
+from geoseg.convert.running import writing
+from geoseg.convert.running.settings import Settings
 from geoseg.errors import ConfigError
 from geoseg.sources.store.environments import close_stores
 from tests.convert.killing import expected, killed, raw, resumed
@@ -55,7 +57,7 @@ def test_a_store_with_metadata_is_not_gone_on_with_without_it(tmp_path, sources,
     more = {"map": maps(tmp_path / "more", [9])} if option == "append" else sources
     with pytest.raises(
         ConfigError,
-        match="out: was begun with metadata True, and now metadata is False; give the same",
+        match=r"out: was begun with a table of metadata, and now there is none.*give the table again",
     ):
         convert("bigearthnet", more, tmp_path / "out", workers=0, **{option: True})
     assert splits(tmp_path / "out") == ["train"] * 5
@@ -64,7 +66,9 @@ def test_a_store_with_metadata_is_not_gone_on_with_without_it(tmp_path, sources,
 
 def test_a_killed_run_with_metadata_is_not_gone_on_with_without_it(tmp_path, sources, table):
     killed(sources, tmp_path / "out", after=4, metadata=table())
-    with pytest.raises(ConfigError, match="begun with metadata True, and now metadata is False"):
+    with pytest.raises(
+        ConfigError, match="was begun with a table of metadata, and now there is none"
+    ):
         resumed(sources, tmp_path / "out")
     resumed(sources, tmp_path / "out", metadata=table())
     assert splits(tmp_path / "out") == ["train"] * 5
@@ -88,3 +92,48 @@ def test_metadata_may_come_later(tmp_path, sources, table):
     with pytest.warns(UserWarning, match="of 5 patches with unchanged values"):
         resumed(sources, tmp_path / "out", metadata=table())
     assert splits(tmp_path / "out") == ["train"] * 5
+
+
+@pytest.fixture
+def an_earlier_version(monkeypatch):
+    """It did not note whether there was a table."""
+    told = Settings.told
+
+    def older(self):
+        return {name: value for name, value in told(self).items() if name != "metadata"}
+
+    monkeypatch.setattr(Settings, "told", older)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("option", ["resume", "append"])
+def test_a_store_of_an_earlier_version_does_not_lose_its_metadata(
+    tmp_path, sources, table, an_earlier_version, option
+):
+    convert("bigearthnet", sources, tmp_path / "out", metadata=table(), workers=0)
+    an_earlier_version.undo()
+    more = {"map": maps(tmp_path / "more", [9])} if option == "append" else sources
+    with pytest.raises(ConfigError, match="out: was begun with a table of metadata"):
+        convert("bigearthnet", more, tmp_path / "out", workers=0, **{option: True})
+    resumed(sources, tmp_path / "out", metadata=table())
+    assert splits(tmp_path / "out") == ["train"] * 5
+
+
+def test_a_killed_run_of_an_earlier_version_does_not_lose_its_metadata(
+    tmp_path, sources, table, an_earlier_version
+):
+    an_earlier_version.setattr(writing, "PUTS", 2)
+    killed(sources, tmp_path / "out", after=4, metadata=table())
+    an_earlier_version.undo()
+    with pytest.raises(ConfigError, match=r"while it was written.*begun with a table of metadata"):
+        resumed(sources, tmp_path / "out")
+    resumed(sources, tmp_path / "out", metadata=table())
+    assert splits(tmp_path / "out") == ["train"] * 5
+
+
+def test_a_store_of_an_earlier_version_without_metadata_is_gone_on_with(
+    tmp_path, sources, an_earlier_version
+):
+    convert("bigearthnet", sources, tmp_path / "out", workers=0)
+    an_earlier_version.undo()
+    assert resumed(sources, tmp_path / "out").kept == 5

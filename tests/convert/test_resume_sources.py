@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import rasterio
 import rasterio.shutil
@@ -179,3 +180,46 @@ def test_a_store_of_an_earlier_version_is_added_to(tmp_path, both, monkeypatch):
         convert(generic(), {"images": others}, str(store), workers=0, append=True)
 
     assert raw(store) == expected(*both.values())
+
+
+def test_a_store_whose_bands_were_named_for_an_earlier_version_is_gone_on_with(
+    tmp_path, monkeypatch
+):
+    write_tiff(tmp_path / "data/a.tif", np.ones((3, 5), "u1"))
+    layout, store = generic(bands=("grey",)), str(tmp_path / "store")
+    convert(layout, {"images": str(tmp_path / "data")}, store, workers=0)
+    told = Target.told
+
+    def older(self):
+        found = told(self)
+        for group in found["layout"]["groups"]:
+            del group["more_bands"]
+        return found
+
+    monkeypatch.setattr(Target, "told", older)
+    again = convert(layout, {"images": str(tmp_path / "data")}, store, workers=0, resume=True)
+    with pytest.raises(ConfigError, match="was begun with layout"):
+        convert(
+            generic(bands=("red",)),
+            {"images": str(tmp_path / "data")},
+            store,
+            workers=0,
+            resume=True,
+        )
+    write_tiff(tmp_path / "more/b.tif", np.ones((3, 5), "u1"))
+    more = convert(layout, {"images": str(tmp_path / "more")}, store, workers=0, append=True)
+
+    assert (again.kept, more.written) == (1, 1)
+
+
+def test_bands_that_were_read_from_the_first_image_may_be_named_later(tmp_path):
+    for name in ("one/a", "two/b"):
+        write_tiff(tmp_path / f"{name}.tif", np.ones((3, 5), "u1"))
+    store = str(tmp_path / "store")
+    convert(generic(), {"images": str(tmp_path / "one")}, store, workers=0)
+    (bands,) = {*pq.read_table(Path(store, "manifest.parquet")).to_pylist()[0]["bands"]}
+    more = convert(
+        generic(bands=(bands,)), {"images": str(tmp_path / "two")}, store, workers=0, append=True
+    )
+
+    assert more.written == 1

@@ -50,6 +50,8 @@ def test_blanks_around_the_names_of_columns_do_not_count(tmp_path, name):
         ("Split", "split"),
         ("spilt", "split"),
         ("Keys", "key"),
+        ("lable", "labels"),
+        ("masc", "mask"),
     ],
 )
 def test_a_name_that_is_nearly_right_is_refused_by_both_names(tmp_path, name, wrong, right):
@@ -67,6 +69,55 @@ def test_other_columns_are_passed_over(tmp_path, other):
     (patch,) = found(tmp_path / "t.csv", ["image", other, ""], ["a.tif", "b", "c"])
 
     assert (patch.path, patch.mask, patch.labels) == ("a.tif", None, None)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        *("split_0", "labels_en", "labels_1", "label_1", "mask_2", "mask2", "mask_a", "masked"),
+        *("bmask", "pkey", "keyed", "labels_source", "image_mask"),
+    ],
+)
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_a_name_that_somebody_made_of_a_known_one_is_passed_over(tmp_path, name, other):
+    (patch,) = found(tmp_path / name, ["image", other], ["a.tif", "b"])
+
+    assert (patch.path, patch.key, patch.mask) == ("a.tif", "a", None)
+    assert (patch.split, patch.labels) == (None, None)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_a_column_that_nobody_reads_may_be_there_twice(tmp_path, name):
+    header = ["image", "note", "note", "split"]
+    (patch,) = found(tmp_path / name, header, ["a.tif", "b", "c", "train"])
+
+    assert (patch.path, patch.split) == ("a.tif", "train")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.list_(pa.string(), 2),
+        pa.list_(pa.dictionary(pa.int32(), pa.string())),
+        pa.large_list(pa.string()),
+        *([pa.list_view(pa.string())] if hasattr(pa, "list_view") else []),
+        *([pa.large_list_view(pa.string())] if hasattr(pa, "large_list_view") else []),
+    ],
+    ids=str,
+)
+def test_lists_of_any_kind_are_labels(tmp_path, kind):
+    columns = {"image": pa.array(["a.tif"]), " labels": pa.array([["sea", "wood"]], kind)}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    (patch,) = find_patches(generic(csv=str(tmp_path / "t.parquet")), {})
+
+    assert patch.labels == ("sea", "wood")
+
+
+def test_lists_of_lists_are_no_labels(tmp_path):
+    columns = {"image": ["a.tif"], "labels": [[["sea"]]]}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    with pytest.raises(SourceError, match=r"labels holds list<.*expected text or numbers"):
+        find_patches(generic(csv=str(tmp_path / "t.parquet")), {})
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.parquet"])

@@ -26,8 +26,9 @@ _TOLD = """Convert any folder or table of images, with masks or without, or scen
 
 A pattern is a path below the folder: * is any text within a name, **/ any folders, {key} the patch's key, {band} a
 band's name (where each has its file), {split} and {label} what they say. Without one all images are taken. A table (CSV or
-Parquet) has the columns image, and perhaps mask, key, split, labels; its paths are meant from --dataset-dir, else
-from its own folder. Where its column image names folders, --images says which files in each, such as {band}.tif.
+Parquet) has the columns image, and perhaps mask, key, split, labels (a name that is nearly one of them, such as label
+or keys, is refused; others are not read); its paths are meant from --dataset-dir, else from its own folder. Where
+its column image names folders, --images says which files in each, such as {band}.tif.
 A mask becomes the array `mask`.
 
 Fields of --key: {stem}, {name}, {parent}, {grandparent} of the path, and those of the pattern: '{split}_{stem}'
@@ -65,7 +66,14 @@ def generic_command() -> Any:
         ),
         option("masks", _text("--masks", "PATTERN", "Their masks, with the same {key}.")),
         option("csv", _text("--csv", "FILE", "A table of images instead of a search.")),
-        option("bands", _text("--bands", "NAMES", "Names of the bands in the file's order.")),
+        option(
+            "bands",
+            _text(
+                "--bands",
+                "NAMES",
+                "Names of the bands in the file's order; bands after them are left out.",
+            ),
+        ),
         option(
             "key",
             _text("--key", "TEMPLATE", "Keys such as {split}_{stem}, where a table has none."),

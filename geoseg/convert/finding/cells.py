@@ -18,6 +18,8 @@ from geoseg.errors import ConfigError, SourceError, errors_as
 LABELS = "labels"
 """The only column that may hold lists."""
 _PARQUET = (".parquet", ".pq", ".geoparquet")
+_LISTS = ("is_list", "is_large_list", "is_fixed_size_list", "is_list_view", "is_large_list_view")
+"""What asks for a kind of list in pyarrow; that of 15 knows no views."""
 _SHOWN = 60
 
 
@@ -34,8 +36,8 @@ def read_rows(
 
     Raises:
         ConfigError: There is no such file.
-        SourceError: It cannot be read, lacks a column, has one twice or by a name that is nearly right, or one of
-            another kind than text and numbers.
+        SourceError: It cannot be read or lacks a column; one that is to be read is there twice, by a name that is
+            nearly right, or of another kind than text and numbers.
     """
     path = Path(table)
     if not path.is_file():
@@ -58,6 +60,8 @@ def read_rows(
 
 def text_of(cell: Any) -> str:
     """A cell as CSV has it; empty where there is none."""
+    if isinstance(cell, str):  # nearly all are
+        return cell.strip()
     if cell is None or (isinstance(cell, float) and isnan(cell)):
         return ""
     return str(cell).strip()
@@ -104,7 +108,9 @@ def _parquet_rows(table: str, columns: Sequence[str]) -> _Rows:
                 _check_kind(table, names[own], file.schema_arrow.field(own).type)
             yield there, iter(())  # a table without rows has columns, too
             for batch in file.iter_batches(columns=wanted):
-                yield there, ({names[own]: row[own] for own in row} for row in batch.to_pylist())
+                there_names = [names[own] for own in batch.schema.names]
+                named = pa.RecordBatch.from_arrays(batch.columns, there_names)
+                yield there, iter(named.to_pylist())  # which frees them before the next are read
     except pa.ArrowException as error:
         raise SourceError(f"{table}: this table cannot be read: {error}") from error
 
@@ -114,13 +120,14 @@ def _check_kind(table: str, name: str, kind: Any) -> None:
     from pyarrow import types
 
     inner = kind
-    if name == LABELS and (types.is_list(kind) or types.is_large_list(kind)):
+    lists = [getattr(types, asks) for asks in _LISTS if hasattr(types, asks)]
+    if name == LABELS and any(is_list(kind) for is_list in lists):
         inner = kind.value_type
     if types.is_dictionary(inner):
         inner = inner.value_type
     bare = (types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_nested)
     if any(wrong(inner) for wrong in bare):
-        lists = " (or lists of such)" if name == LABELS else ""
+        or_lists = " (or lists of such)" if name == LABELS else ""
         raise SourceError(
-            f"{table}: the column {name} holds {kind}, expected text or numbers{lists}; write it as text"
+            f"{table}: the column {name} holds {kind}, expected text or numbers{or_lists}; write it as text"
         )

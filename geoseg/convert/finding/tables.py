@@ -2,7 +2,8 @@
 
 Columns: `image` (a path, relative to the source folder); and, where there are such, `mask` (a path), `key`
 (else the image's by the group's template), `split`, and `labels`; see `geoseg.convert.finding.cells` for what a
-cell says. Further columns are passed over.
+cell says. Further columns are passed over, but for names such as `Mask`, `keys` or `label`, which are an error where
+the column that they nearly name is not there.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class Leftover:
         why = self._why_not(state, earlier or {}, journal) if journal else ""
         if journal is not None and not why:
             where = f"{self._target.uri} (killed while it was written)"
-            self._settings.check_like(earlier or {}, where)
+            self._settings.check_like(earlier or {}, where, rows=journal.rows)
             self._warn_of_damage(journal)
         elif left:
             count = keys_noted(self._target.work / _ROWS)

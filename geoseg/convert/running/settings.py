@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Literal
@@ -13,6 +13,8 @@ from geoseg.errors import ConfigError
 
 FORMAT = 1
 """Of what is noted here."""
+_OF_NO_BYTE = frozenset({"table", "more_bands"})
+"""Fields of a group that may change from run to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +67,57 @@ class Settings:
             "metadata": self.metadata,
         }
 
-    def check_like(self, earlier: Mapping[str, Any], where: str) -> None:
+    def check_like(
+        self,
+        earlier: Mapping[str, Any],
+        where: str,
+        *,
+        rows: Callable[[], Iterable[Mapping[str, Any]]],
+    ) -> None:
         """See that what an earlier run was asked for is the same; metadata may come later, and must not go.
 
         Args:
             earlier: Its `told`, or part of it.
             where: What that run has written.
+            rows: Gives what that run has told of each patch.
 
         Raises:
             ConfigError: It is not; the text has both.
         """
         now = json.loads(json.dumps(self.told()))
         for name, value in now.items():
-            comes = name == "metadata" and self.metadata
-            if name in earlier and _compared(earlier[name]) != _compared(value) and not comes:
+            if name == "metadata":
+                continue
+            if name in earlier and _compared(earlier[name]) != _compared(value):
                 was, got = _both(name, earlier[name], value)
                 raise ConfigError(
                     f"{where}: was begun with {name} {was}, and now {name} is {got}; give the same "
                     "settings, or choose another target"
                 )
+        if not self.metadata and self._had_metadata(earlier, rows):
+            raise ConfigError(
+                f"{where}: was begun with a table of metadata, and now there is none, so that splits and labels would be "
+                "lost; give the table again (--metadata), or choose another target"
+            )
+
+    def _had_metadata(
+        self,
+        earlier: Mapping[str, Any],
+        rows: Callable[[], Iterable[Mapping[str, Any]]],
+    ) -> bool:
+        """Whether an earlier run had tables; of an earlier version, which did not note that, the rows tell it."""
+        if "metadata" in earlier:
+            return bool(earlier["metadata"])
+        if self.layout.metadata is None:
+            return False
+        return any(row.get("split") or row.get("labels") for row in rows())
 
 
 def _compared(value: Any) -> Any:
-    """A setting as it is compared: patches of several tables may be in one store.
+    """A setting as it is compared: without the fields of groups that decide about no byte.
 
-    A field of a group that an earlier version did not know has its default.
+    Patches of several tables may be in one store, and whether files may have more bands decides only what is refused. A
+    field of a group that an earlier version did not know has its default.
     """
     if not isinstance(value, dict) or not isinstance(value.get("groups"), list):
         return value
@@ -98,7 +126,7 @@ def _compared(value: Any) -> Any:
         {
             name: told
             for name, told in group.items()
-            if name != "table" and told != defaults.get(name)
+            if name not in _OF_NO_BYTE and told != defaults.get(name)
         }
         for group in value["groups"]
     ]

@@ -6,12 +6,13 @@ import json
 import os
 from hashlib import blake2b
 
+from geoseg.convert.formats import DRIVERS
 from geoseg.convert.layout import Group
 from geoseg.convert.patch import Patch
 from geoseg.convert.tiff.sidecars import sidecars_in
 
-_ALONE = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2")
-"""Endings of files that hold all of their pixels themselves; a VRT names others, ENVI has its header beside it."""
+_ALONE = tuple(DRIVERS)
+"""Endings of files that hold all of their pixels themselves."""
 _DIGEST_BYTES = 16
 _FOLDERS = 256
 """That are remembered; patches come folder by folder."""

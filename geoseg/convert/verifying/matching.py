@@ -10,8 +10,9 @@ from typing import Any
 from geoseg.convert.layout import MASK, Group, Layout
 from geoseg.convert.layouts import LAYOUTS, layout_of
 from geoseg.convert.layouts.generic import generic, settled
+from geoseg.convert.metadata import with_metadata
 from geoseg.convert.patch import Patch
-from geoseg.convert.patches import find_patches
+from geoseg.convert.patches import check_tables, find_patches
 from geoseg.errors import ConfigError, SourceError
 from geoseg.sources.store.reader import StoreReader
 
@@ -110,13 +111,17 @@ def _has_table(told: Mapping[str, Any]) -> bool:
 
 
 def _found(reader: StoreReader, calls: Sequence[_Call], metadata: Sequence[str]) -> Matched:
-    """What the calls of `convert` gave that have made the store, one after the other."""
+    """What the calls of `convert` gave that have made the store, one after the other.
+
+    Some of them may have been given metadata, or all of them a table of all: it is looked up for all patches at once.
+    """
+    check_tables(calls[0][0], metadata)
     layout, folders, patches = calls[0][0], dict[str, list[str]](), dict[str, Patch]()
     for called, sources in calls:
         for group, folder in sources.items():
             if folder not in folders.setdefault(group, []):
                 folders[group].append(folder)
-        for patch in find_patches(called, sources, metadata=metadata, without=reader.uri):
+        for patch in find_patches(called, sources, without=reader.uri):
             other = patches.setdefault(patch.key, patch)
             if other is not patch:
                 raise ConfigError(
@@ -127,7 +132,8 @@ def _found(reader: StoreReader, calls: Sequence[_Call], metadata: Sequence[str])
     if not all(group.bands for group in layout.groups):
         layout = settled(layout, [*patches.values()])
     named = {group: given[0] if len(given) == 1 else (*given,) for group, given in folders.items()}
-    return Matched(layout, named, [*patches.values()])
+    found = [*patches.values()]
+    return Matched(layout, named, with_metadata(found, metadata) if metadata else found)
 
 
 def _rounds(layout: Layout, named: Mapping[str, Sequence[str]]) -> list[_Call]:
