@@ -7,7 +7,20 @@ import warnings
 from typing import Any
 
 _BETWEEN = frozenset(
-    ("geoseg", "pydantic", "contextlib", "functools", "torch", "lightning", "pytorch_lightning")
+    (
+        "geoseg",
+        "pydantic",
+        "contextlib",
+        "functools",
+        "torch",
+        "lightning",
+        "pytorch_lightning",
+        "multiprocessing",
+        "concurrent",
+        "threading",
+        "typer",
+        "click",
+    )
 )
 """Packages whose lines say nothing to a reader: geoseg, and those through which it calls itself."""
 
@@ -16,7 +29,7 @@ def warn(text: str) -> None:
     """Give a UserWarning of the nearest line outside geoseg, that of the caller's script, test or notebook.
 
     Nobody needs to count by how many functions the caller is away. Filters of warnings, such as "once a
-    line", go by that line. Where all lines are geoseg's, as in a worker process, it is the outermost one.
+    line", go by that line. Where there is none, as in a thread, it is the outermost line of all.
 
     Args:
         text: What is wrong, where, and what to do.

@@ -140,3 +140,15 @@ def test_the_nearest_line_outside_geoseg_is_told_else_the_outermost(inner, line)
     code = f"__name__ = 'geoseg'\n\n\nexec({called!r}, {{'__name__': {inner}}})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert f"<string>:{line}: UserWarning: odd" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "between",
+    ["multiprocessing.pool", "concurrent.futures.thread", "threading", "typer", "click.core"],
+)
+def test_programs_that_start_geoseg_are_not_who_is_told(between):
+    names = {"__name__": between}
+    exec("def start(call):\n    call('odd')", names)
+    with pytest.warns(UserWarning, match="odd") as told:
+        names["start"](warn)
+    assert is_of_the_line_above(told)

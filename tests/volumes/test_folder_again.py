@@ -119,3 +119,91 @@ def test_the_index_names_what_is_there(tmp_path):
     with (tmp_path / "index.csv").open(newline="") as file:
         listed = {row["file"] for row in csv.DictReader(file)}
     assert listed == names_in(tmp_path) - NOTES == {"a_000.tif", "a_001.tif"}
+
+
+def test_the_index_lists_masks_and_scores_that_are_there(tmp_path):
+    write(tmp_path, "geotiff", {"a": 2, "b": 1}, scores=["a"])
+    with (tmp_path / "index.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["file"] for row in rows} == names_in(tmp_path) - NOTES
+    scores = [(r["volume"], r["plane"]) for r in rows if r["file"].startswith("a.scores")]
+    assert scores == [("a", "0"), ("a", "1")]
+
+
+FOREIGN = {
+    *(f"a_{year:03d}.tif" for year in range(2, 9)),
+    *(f"a_{year:04d}.tif" for year in range(6)),
+    *("a.scores.npy", "a.scores.tif", "a.scores_000.tif", "a.scores_001.tif"),
+}
+"""Names that the writer of a volume `a` of two planes could have given in an earlier run."""
+
+
+def put(folder, names):
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).write_text(f"{name} of somebody else")
+
+
+@pytest.mark.parametrize("kind", ["npy", "tiff", "geotiff"])
+@pytest.mark.parametrize("before", [None, "b", "a", "broken off"])
+def test_files_that_no_index_lists_stay(tmp_path, kind, before):
+    """Neither numbers without a gap nor names like those of scores make them those of an earlier run."""
+    put(tmp_path, FOREIGN)
+    if before == "broken off":
+        with pytest.raises(StoreError, match="would replace"):
+            write(tmp_path, kind, {"b": 2, "b.scores": 2}, scores=["b"])
+    elif before is not None:
+        write(tmp_path, kind, {before: 2})
+    write(tmp_path, kind, {"a": 2})
+    assert all((tmp_path / name).read_text().endswith("somebody else") for name in FOREIGN)
+
+
+def test_a_line_of_the_index_that_the_writer_would_not_write_removes_nothing(tmp_path):
+    write(tmp_path / "out", "geotiff", {"a": 1})
+    files = ["../a_001.tif", "a_x.tif", "b_001.tif", "a_1.tif", "a_001.tif/", "classes.yaml"]
+    put(tmp_path, ["a_001.tif"])
+    put(tmp_path / "out", files[1:4])
+    kept = names_in(tmp_path / "out")
+    with (tmp_path / "out" / "index.csv").open("a") as file:
+        file.writelines(f"a,1,,{name}\n" for name in files)
+    write(tmp_path / "out", "geotiff", {"a": 1})
+    assert names_in(tmp_path / "out") == kept
+    assert (tmp_path / "a_001.tif").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"id,price\n1,2\n",
+        b"",
+        b"volume,plane,time\n",
+        b"volume,plane,time,file\na,0\n",
+        b"\xff\xfe",
+    ],
+)
+def test_an_index_of_something_else_is_refused_and_stays(tmp_path, text):
+    (tmp_path / "index.csv").write_bytes(text)
+    with pytest.raises(StoreError, match=r"index\.csv: is not an index of volumes.*another folder"):
+        write(tmp_path, "npy", {"a": 1})
+    assert names_in(tmp_path) == {"index.csv"}
+    assert (tmp_path / "index.csv").read_bytes() == text
+
+
+@pytest.mark.parametrize(
+    ("text", "indexed"),
+    [
+        (b"[water, ice]", False),
+        *((text, indexed) for text in (b"mine", b"a: [", b"\xff\xfe") for indexed in (False, True)),
+    ],
+)
+def test_classes_of_something_else_are_refused_and_stay(tmp_path, text, indexed):
+    """Without an index, they are those of somebody else even where they are classes."""
+    if indexed:
+        write(tmp_path, "npy", {"a": 2})
+    (tmp_path / "classes.yaml").write_bytes(text)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(
+        StoreError, match=r"classes\.yaml: is not of an earlier run.*another folder"
+    ):
+        write(tmp_path, "npy", {"a": 1})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

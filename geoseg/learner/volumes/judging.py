@@ -14,66 +14,89 @@ from geoseg.learner.volumes.validity import finite
 from geoseg.volumes.exporting.copying import stem_of, stored_names
 from geoseg.volumes.rle import Rle
 from geoseg.volumes.volume import Volume
+from geoseg.volumes.writing.names import SUFFIX
 
 
 def judged(truth: Sequence[Volume], predicted: Sequence[Volume]) -> VolumeEvaluation:
     """How good predicted masks are.
 
-    Volumes belong together by their names without the ends of image files, and with them where only those
-    tell two apart. The truth may have more; what
-    the evaluation does not name was not predicted. There is no score of a background. Voxels where a channel
-    of the truth's image is NaN or infinite are left out; images of whole numbers are not read.
+    Volumes belong together by their names; else by the names that predictions are stored by; else by names
+    without `.npy`; else by those without the ends of image files. The evaluation calls them as `stored_names`
+    does those of the truth, which may have more: what it does not name was not predicted. There is no score of
+    a background. Voxels where a channel of the truth's image is NaN or infinite are left out; images of whole
+    numbers are not read.
 
     Args:
         truth: Volumes with masks.
         predicted: The same with the masks of a prediction.
 
     Raises:
-        ConfigError: A predicted volume is not in the truth, two have one name, or classes differ.
+        ConfigError: A predicted volume is not in the truth, fits two of it or one that another fits too, or
+            classes differ.
         LabelError: Masks are missing, damaged or of another shape.
     """
-    known = _by_name(truth)
-    found = _by_name(predicted)
-    _check_known(found, known)
+    known, found = list(truth), list(predicted)
+    places = _places(known, found)
     if not found:
         raise ConfigError("there is no predicted volume to compare")
-    classes = next(iter(known.values())).classes
-    for row in (*known.values(), *found.values()):
+    classes = known[0].classes
+    for row in (*known, *found):
         if {*row.classes} != {*classes}:
             raise ConfigError(
                 f"volume {row.name!r} has the classes {list(row.classes)}, but the truth begins with "
                 f"{list(classes)}; compare volumes of the same classes"
             )
-    volumes = {name: _overlaps(known[name], row, classes) for name, row in found.items()}
+    names = stored_names(row.name for row in known)
+    volumes = {
+        names[place]: _overlaps(known[place], row, classes)
+        for place, row in zip(places, found, strict=True)
+    }
     return VolumeEvaluation(ClassMap.of(*classes), volumes)
 
 
-def _by_name(rows: Sequence[Volume]) -> dict[str, Volume]:
-    found: dict[str, Volume] = {}
-    for name, row in zip(stored_names(row.name for row in rows), rows, strict=True):
-        if name in found:
-            raise _called_alike(found[name].name, row.name)
-        found[name] = row
-    return found
-
-
-def _check_known(found: Mapping[str, Volume], known: Mapping[str, Volume]) -> None:
-    """See that the truth holds every predicted volume.
+def _places(known: Sequence[Volume], found: Sequence[Volume]) -> list[int]:
+    """Where in the truth each predicted volume is.
 
     Raises:
-        ConfigError: It does not, or it is not clear which it is.
+        ConfigError: It is nowhere, in two places, or where another is.
     """
-    unknown = [name for name in found if name not in known]
-    if not unknown:
-        return
-    for volumes in (found, known):
-        alike = [r.name for r in volumes.values() if stem_of(r.name) == stem_of(unknown[0])]
-        if len(alike) > 1:
-            raise _called_alike(*alike[:2])
-    raise ConfigError(
-        f"{len(unknown)} of {len(found)} predicted volumes are not in the truth, first: {unknown[0]!r}; "
-        "give the truth of the same volumes"
-    )
+    levels = _levels([row.name for row in known])
+    places: dict[int, Volume] = {}
+    unknown = []
+    for row in found:
+        fitting = _fitting(row.name, levels)
+        if len(fitting) > 1:
+            raise _called_alike(*(known[place].name for place in fitting[:2]))
+        if not fitting:
+            unknown.append(row.name)
+        elif fitting[0] in places:
+            raise _called_alike(places[fitting[0]].name, row.name)
+        else:
+            places[fitting[0]] = row
+    if unknown:
+        raise ConfigError(
+            f"{len(unknown)} of {len(found)} predicted volumes are not in the truth, first: {unknown[0]!r}; "
+            "give the truth of the same volumes"
+        )
+    return list(places)
+
+
+def _levels(names: Sequence[str]) -> list[dict[str, list[int]]]:
+    """Places of true volumes by what a prediction may be called, the surest first."""
+    stored = stored_names(names)
+    levels: list[dict[str, list[int]]] = [{}, {}, {}, {}]
+    for place, (name, kept) in enumerate(zip(names, stored, strict=True)):
+        keys = (name, kept.removesuffix(SUFFIX), name.removesuffix(SUFFIX), stem_of(name))
+        for level, key in zip(levels, keys, strict=True):
+            level.setdefault(key, []).append(place)
+    return levels
+
+
+def _fitting(name: str, levels: Sequence[Mapping[str, list[int]]]) -> list[int]:
+    """Places of the true volumes that a predicted one fits, at the surest level where there are any."""
+    bare = name.removesuffix(SUFFIX)
+    keys = (name, bare, bare, stem_of(name))
+    return next((level[key] for level, key in zip(levels, keys, strict=True) if key in level), [])
 
 
 def _called_alike(one: str, other: str) -> ConfigError:

@@ -93,13 +93,14 @@ def copy_volumes(
 def stored_names(names: Iterable[str]) -> list[str]:
     """What volumes are called in a store: their names without the ends of image files.
 
-    A name keeps its end where another would be the same without, on some file system.
+    A name keeps its end where another is the same as what is left, with its end or without, on some file
+    system.
 
     >>> stored_names(["a.nii.gz", "b.tif", "B.npy"])
     ['a', 'b.tif', 'B.npy']
     """
     given = list(names)
-    counts = Counter(key_of(stem_of(name)) for name in given)
+    counts = Counter(key for name in given for key in {key_of(name), key_of(stem_of(name))})
     return [name if counts[key_of(stem_of(name))] > 1 else stem_of(name) for name in given]
 
 

@@ -51,12 +51,14 @@ class VolumeFolderWriter:
     Of a volume `site_1` the folder gets `site_1.npy` (axes: depth, height, width), `site_1.tif` with a page for each plane, or a
     GeoTIFF for each plane, `site_1_000.tif` and on, with CRS and place. Scores go to files of the same kind,
     `site_1.scores.npy` and so on, float32, axes or bands by class.
-    `classes.yaml` tells the ids, `index.csv` which file holds which plane of which volume and its time.
+    `classes.yaml` tells the ids, `index.csv` which file holds which plane of which volume and its time, masks
+    and scores alike.
     Where a volume has no image, ids are 255 and scores NaN, which TIFF files declare as nodata.
 
     The same volumes give the same bytes. The files of a volume's masks appear together or not at all, as
-    those of its scores do, and the index last: a folder without one is not whole. What an earlier run has
-    left of the same volumes is removed, its index first.
+    those of its scores do, and the index last: a folder without one is not whole. What the index of an earlier
+    run lists of the same volumes, of the same kind, is removed where it is not replaced, the index first. What
+    no index lists stays, as what a run leaves that was broken off.
 
     ```python
     with VolumeFolderWriter("maps", ["water", "ice"], kind="geotiff") as writer:
@@ -75,7 +77,8 @@ class VolumeFolderWriter:
         """Say what will be written; nothing is, before the first volume.
 
         Args:
-            uri: A local folder; files of the same volumes and kind are replaced, others stay.
+            uri: A local folder; files of the same volumes and kind are replaced, others stay. One with an
+                `index.csv` or `classes.yaml` that no earlier run wrote is refused once the writer is opened.
             classes: Names in order; background is none of them.
             kind: Of the files.
             layers: "ids": one layer, 0 where no class is and classes from 1; "masks": a layer of 0 and 1
@@ -160,9 +163,10 @@ class VolumeFolderWriter:
             volume, crs=crs, transform=transform, times=times, channel_names=channel_names
         )
         shape, order = volume.shape, self.rle_order
-        runs, holes = checked_masks(
+        checked, holes = checked_masks(
             masks, self.classes, valid=valid, shape=shape, order=order, where=stem
         )
+        runs = dict(checked)  # of all classes: a slab has a layer for each
         found = _Written(Place.of(facts or VolumeFacts(), shape), holes)
         slabs = slabs_of(
             runs, self.classes, shape=shape, layers=self.layers, holes=holes, where=stem
@@ -170,9 +174,8 @@ class VolumeFolderWriter:
         content = Content(("id",), np.dtype(np.uint8), NO_ID, self._ids)
         if self.layers == "masks":
             content = Content(self.classes, np.dtype(np.uint8), None)
-        files = self._write(stem, stem, slabs, content, found.place)
-        self._opened().remove_left(stem + SCORES, self.kind, stem)
-        self._opened().list(stem, files, found.place.times, planes=self.kind == "geotiff")
+        self._write(stem, stem, slabs, content, found.place)
+        self._opened().remove_left(stem, self.kind)
         self._volumes[stem], self._stems[key_of(stem)] = found, stem
 
     def check(
@@ -238,10 +241,8 @@ class VolumeFolderWriter:
         self._write(stem + SCORES, stem, scores_of(checked, found.holes), content, found.place)
         found.scored = True
 
-    def _write(
-        self, base: str, stem: str, slabs: Slabs, content: Content, place: Place
-    ) -> list[str]:
-        """Write layers of a volume; the names of the files in the folder."""
+    def _write(self, base: str, stem: str, slabs: Slabs, content: Content, place: Place) -> None:
+        """Write layers of a volume, and what the index tells of them."""
         inventory = self._opened()
         files = files_of(base, self.kind, depth=place.shape[0])
         inventory.check(files, stem)
@@ -249,8 +250,7 @@ class VolumeFolderWriter:
             write_files(paths, slabs, content, place, kind=self.kind)
             inventory.forget()
         inventory.note(files, stem)
-        inventory.remove_left(base, self.kind, stem)
-        return files
+        inventory.list(stem, files, place.times, planes=self.kind == "geotiff")
 
     def _opened(self) -> Inventory:
         if self._inventory is None:

@@ -6,18 +6,21 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from geoseg.classes import ClassMap
-from geoseg.errors import StoreError
-from geoseg.outputs import written_whole
+from geoseg.errors import ConfigError, StoreError
+from geoseg.outputs import written_together
 from geoseg.volumes.exporting.layers import Kind
-from geoseg.volumes.exporting.names import CLASSES, INDEX, left_of, owners_of
+from geoseg.volumes.exporting.names import CLASSES, COLUMNS, INDEX, SCORES, is_one_of, owners_of
 from geoseg.volumes.writing.names import key_of
 
 
 class Inventory:
     """Which file is whose; written as an index when the run ends.
 
-    The index of an earlier run goes before its first file does: a folder that has one is whole.
+    The index of an earlier run goes before its first file does: a folder that has one is whole. Only what
+    that index lists is of the earlier run; other files are somebody's own and stay.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -25,9 +28,15 @@ class Inventory:
 
         Args:
             folder: Where the files are.
+
+        Raises:
+            StoreError: Its index or its classes are not of an earlier run, and would be replaced.
         """
         self._folder = folder
-        self._before = owners_of(folder)
+        before = owners_of(folder)
+        _check_classes(folder / CLASSES, indexed=before is not None)
+        self._indexed = before is not None
+        self._before = before or {}
         self._files: dict[str, tuple[str, str]] = {}
         self._rows: list[tuple[str, int | str, str, str]] = []
 
@@ -50,7 +59,7 @@ class Inventory:
         Raises:
             StoreError: They cannot be removed.
         """
-        if not self._files:
+        if self._indexed and not self._files:
             _remove([self._folder / INDEX, self._folder / CLASSES])
 
     def note(self, files: Sequence[str], stem: str) -> None:
@@ -58,11 +67,11 @@ class Inventory:
         self._files |= {key_of(file): (file, stem) for file in files}
 
     def list(self, stem: str, files: Sequence[str], times: Sequence[str], *, planes: bool) -> None:
-        """Lines of the index for the masks of a volume.
+        """Lines of the index for the masks of a volume, or for its scores.
 
         Args:
             stem: The volume.
-            files: Of its masks.
+            files: Of its masks, or of its scores.
             times: Of its planes, or empty.
             planes: Whether each plane has a file of its own.
         """
@@ -72,29 +81,49 @@ class Inventory:
         for plane, (file, time) in enumerate(zip(files, times or ("",) * len(files), strict=True)):
             self._rows.append((stem, plane, time, file))
 
-    def remove_left(self, base: str, kind: Kind, stem: str) -> None:
-        """Remove what an earlier run has left of the masks or scores that begin with a base.
+    def remove_left(self, stem: str, kind: Kind) -> None:
+        """Remove the masks and scores of a volume that an earlier run wrote and this one did not replace.
 
         Raises:
-            StoreError: It cannot be removed.
+            StoreError: One cannot be removed.
         """
-
-        def kept(file: str) -> bool:
-            return key_of(file) in self._files or self._before.get(file, stem) != stem
-
-        _remove(left_of(base, kind, self._folder, kept=kept))
+        listed = [file for file, volume in self._before.items() if volume == stem]
+        _remove(
+            [
+                self._folder / file
+                for file in listed
+                if any(is_one_of(file, base, kind) for base in (stem, stem + SCORES))
+                and key_of(file) not in self._files
+            ]
+        )
 
     def finish(self, classes: ClassMap) -> None:
         """Write the classes, and the index last."""
-        with written_whole(str(self._folder / CLASSES)) as path:
-            path.write_text(classes.to_yaml(), encoding="utf-8")
-        with (
-            written_whole(str(self._folder / INDEX)) as path,
-            path.open("w", newline="", encoding="utf-8") as file,
-        ):
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(("volume", "plane", "time", "file"))
-            table.writerows(self._rows)
+        notes = [str(self._folder / name) for name in (CLASSES, INDEX)]
+        with written_together(notes) as (meanings, index):
+            meanings.write_text(classes.to_yaml(), encoding="utf-8")
+            with index.open("w", newline="", encoding="utf-8") as file:
+                table = csv.writer(file, lineterminator="\n")
+                table.writerow(COLUMNS)
+                table.writerows(self._rows)
+
+
+def _check_classes(path: Path, *, indexed: bool) -> None:
+    """See that classes are of an earlier run, which left an index beside them.
+
+    Raises:
+        StoreError: They are not.
+    """
+    if not path.exists():
+        return
+    try:
+        ClassMap.from_yaml(path)
+    except (ConfigError, ValidationError):
+        indexed = False
+    if not indexed:
+        raise StoreError(
+            f"{path}: is not of an earlier run into this folder, and would be replaced; name another folder"
+        )
 
 
 def _remove(files: Sequence[Path]) -> None:

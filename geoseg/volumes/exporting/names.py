@@ -1,22 +1,22 @@
-"""Names of the files of volumes in a folder, and those that an earlier run has left."""
+"""Names of the files of volumes in a folder, and of which volume an earlier run wrote them."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
-from itertools import count
+import re
 from pathlib import Path
 
+from geoseg.errors import StoreError
 from geoseg.volumes.exporting.layers import Kind
 
 INDEX, CLASSES = "index.csv", "classes.yaml"
 """Files beside the volumes: what lies where, and what the ids mean."""
+COLUMNS = ("volume", "plane", "time", "file")
+"""Of the index."""
 SCORES = ".scores"
 """What follows the stem of a volume in the names of its scores."""
 _DIGITS = 3
 """Of the numbers of planes, unless there are more."""
-_MOST_DIGITS = 7
-"""Of numbers of planes that are looked for."""
 
 
 def files_of(base: str, kind: Kind, *, depth: int) -> list[str]:
@@ -31,41 +31,40 @@ def files_of(base: str, kind: Kind, *, depth: int) -> list[str]:
     return [f"{base}.npy" if kind == "npy" else f"{base}.tif"]
 
 
-def left_of(base: str, kind: Kind, folder: Path, *, kept: Callable[[str], bool]) -> list[Path]:
-    """Files that an earlier run has left where it wrote these masks or scores, the last plane first.
+def is_one_of(file: str, base: str, kind: Kind) -> bool:
+    """Whether a name is one that `files_of` gives, of however many planes.
 
-    Numbers of planes have no gaps, so that what follows one is not of that run: a file of somebody else.
-
-    Args:
-        base: What the names begin with.
-        kind: Of the files.
-        folder: Where they are.
-        kept: Whether a file of a name is not meant.
+    >>> is_one_of("a_0012.tif", "a", "geotiff"), is_one_of("a_x.tif", "a", "geotiff")
+    (True, False)
     """
-    if kind != "geotiff":
-        return [
-            folder / name
-            for name in files_of(base, kind, depth=1)
-            if not kept(name) and (folder / name).is_file()
-        ]
-    found = []
-    for digits in range(_DIGITS, _MOST_DIGITS + 1):
-        for plane in count():
-            name = _plane(base, plane, digits)
-            if not kept(name):
-                if len(str(plane)) > digits or not (folder / name).is_file():
-                    break
-                found.append(folder / name)
-    return found[::-1]
+    if kind == "geotiff":
+        return re.fullmatch(rf"{re.escape(base)}_[0-9]{{{_DIGITS},}}\.tif", file) is not None
+    return [file] == files_of(base, kind, depth=1)
 
 
-def owners_of(folder: Path) -> dict[str, str]:
-    """File to volume, as the index of an earlier run tells; empty where there is none."""
+def owners_of(folder: Path) -> dict[str, str] | None:
+    """File to volume, as the index of an earlier run tells; None where there is none.
+
+    Raises:
+        StoreError: There is an index of something else, or it cannot be read.
+    """
+    path = folder / INDEX
     try:
-        with (folder / INDEX).open(newline="", encoding="utf-8") as file:
-            return {row["file"]: row["volume"] for row in csv.DictReader(file)}
-    except (OSError, ValueError, KeyError, csv.Error):
-        return {}
+        with path.open(newline="", encoding="utf-8") as file:
+            head, *rows = csv.reader(file)
+            if tuple(head) == COLUMNS:
+                return {name: volume for volume, _, _, name in filter(None, rows)}
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be read: {error.strerror}; name another folder"
+        ) from error
+    except (ValueError, csv.Error):
+        pass  # not a table, or not of these columns: told below
+    raise StoreError(
+        f"{path}: is not an index of volumes, expected the columns {','.join(COLUMNS)}; name another folder"
+    )
 
 
 def _plane(base: str, plane: int, digits: int) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import starmap
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,8 +21,12 @@ def checked_masks(
     shape: Shape,
     order: Order,
     where: str,
-) -> tuple[dict[str, Rle], Rle | None]:
-    """The masks as runs, by class, and where the volume has no image; None: nowhere.
+) -> tuple[Iterator[tuple[str, Rle]], Rle | None]:
+    """The masks as runs, each by its class, and where the volume has no image; None: nowhere.
+
+    Names are checked at once. Masks are looked at, and their runs made, one after the other as they are asked
+    for: runs of all classes take much memory where masks are spread fine, and so do masks that a mapping
+    loads when it is asked.
 
     Args:
         masks: Of any of the classes; those that are given as runs keep their order.
@@ -33,8 +38,8 @@ def checked_masks(
 
     Raises:
         ConfigError: Masks have no names.
-        LabelError: A mask is of no class, of another shape, holds other values than 0 and one more, or
-            voxels without an image; or `valid` has another shape or dtype.
+        LabelError: A mask is of no class, or `valid` has another shape or dtype; once it is asked for, a mask
+            has another shape, or holds other values than 0 and one more, or voxels without an image.
     """
     if not isinstance(masks, Mapping):
         raise ConfigError(
@@ -49,25 +54,33 @@ def checked_masks(
                 f"{where}: there is a mask of {name!r}, which is no class; the classes are: "
                 f"{', '.join(classes)}{hint}"
             )
-    runs = {
-        name: _runs(mask, shape=shape, order=order, where=f"{where}, class {name!r}")
-        for name, mask in masks.items()
-    }
     holes = _holes(valid, shape=shape, order=order, where=where)
-    if holes is not None:
-        _check_holes(runs, holes, where=where)
-    return runs, holes
+
+    def checked(name: str, mask: ArrayLike | Rle) -> tuple[str, Rle]:
+        told = f"{where}, class {name!r}"
+        _check_shape(mask, shape=shape, where=told)
+        return name, _runs(mask, holes, order=order, where=told)
+
+    return starmap(checked, masks.items()), holes
 
 
-def texts_of(runs: Mapping[str, Rle], classes: Sequence[str], *, order: Order) -> list[str]:
+def texts_of(runs: Iterable[tuple[str, Rle]], classes: Sequence[str], *, order: Order) -> list[str]:
     """Run-length text of every class in order; the empty string for one that has no mask.
 
     Args:
-        runs: As `checked_masks` gives them.
+        runs: As `checked_masks` gives them; they are taken one by one, and none is kept.
         classes: All of them.
         order: Axes from the fastest to the slowest along the text.
+
+    Raises:
+        LabelError: As `checked_masks` tells of a mask.
     """
-    return [runs[name].reordered(order).to_string() if name in runs else "" for name in classes]
+
+    def text(name: str, mask: Rle) -> tuple[str, str]:
+        return name, mask.reordered(order).to_string()
+
+    texts = dict(starmap(text, runs))
+    return [texts.get(name, "") for name in classes]
 
 
 def _holes(valid: ArrayLike | None, *, shape: Shape, order: Order, where: str) -> Rle | None:
@@ -83,24 +96,26 @@ def _holes(valid: ArrayLike | None, *, shape: Shape, order: Order, where: str) -
     return holes if holes.area else None
 
 
-def _check_holes(runs: Mapping[str, Rle], holes: Rle, *, where: str) -> None:
-    for name, mask in runs.items():
-        if (both := mask & holes.reordered(mask.order)).area:
-            plane, row, column = both.voxel(0)
-            raise LabelError(
-                f"{where}, class {name!r}: the mask has {both.area} voxels where the image is not valid, first "
-                f"at plane {plane}, row {row}, column {column}; leave these out of it"
-            )
+def _check_shape(mask: ArrayLike | Rle, *, shape: Shape, where: str) -> None:
+    got = mask.shape if isinstance(mask, Rle) else np.shape(mask)
+    if len(got) == len(shape) - 1:
+        got = 1, *got
+    if len(got) == len(shape) and got != shape:  # else it is no mask at all, as `Rle.encode` tells
+        raise LabelError(
+            f"{where}: the mask has the shape {got}, expected {shape} (depth, height, width) "
+            "like the image"
+        )
 
 
-def _runs(mask: ArrayLike | Rle, *, shape: Shape, order: Order, where: str) -> Rle:
+def _runs(mask: ArrayLike | Rle, holes: Rle | None, *, order: Order, where: str) -> Rle:
     try:
         runs = mask if isinstance(mask, Rle) else Rle.encode(mask, order=order)
     except LabelError as error:
         raise LabelError(f"{where}: {error}") from error
-    if runs.shape != shape:
+    if holes is not None and (both := runs & holes.reordered(runs.order)).area:
+        plane, row, column = both.voxel(0)
         raise LabelError(
-            f"{where}: the mask has the shape {runs.shape}, expected {shape} (depth, height, width) "
-            "like the image"
+            f"{where}: the mask has {both.area} voxels where the image is not valid, first "
+            f"at plane {plane}, row {row}, column {column}; leave these out of it"
         )
     return runs

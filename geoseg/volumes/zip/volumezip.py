@@ -160,7 +160,9 @@ class VolumeZip:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the lists: those of our own metadata, else of the first row.
 
-        Empty where no frame has labels.
+        That is the first row whose list is sound: no other one is looked at, so that a zip opens at once.
+        `validate` looks at all, takes the classes that most rows list, and tells which rows disagree. Empty
+        where no frame has labels.
         """
         if self.told_classes:
             return self.told_classes

@@ -1,5 +1,7 @@
 """Written predictions against written truth, by their runs."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score, jaccard_score
@@ -7,6 +9,8 @@ from sklearn.metrics import f1_score, jaccard_score
 from geoseg.errors import ConfigError, LabelError
 from geoseg.learner.volumes.judging import judged
 from geoseg.volumes import ArrayVolume, Rle, VolumeZip, VolumeZipWriter
+from geoseg.volumes.exporting.copying import stored_names
+from geoseg.volumes.writing.names import file_name
 
 SHAPE = (3, 5, 7)
 
@@ -70,6 +74,14 @@ def test_what_cannot_be_compared_is_told(predicted, kind, text):
         (("a.tif", "a.nii"), ("a.tif.npy", "a.nii.npy"), ["a.tif", "a.nii"]),
         (("a.tif", "A.nii"), ("a.tif.npy", "A.nii.npy"), ["a.tif", "A.nii"]),
         (("a.tif", "a.nii"), ("a.tif", "a.nii"), ["a.tif", "a.nii"]),
+        (("a.npy", "a.tif"), ("a.npy", "a.tif.npy"), ["a.npy", "a.tif"]),
+        (("A.tif", "a.npy"), ("A.tif.npy", "a.npy"), ["A.tif", "a.npy"]),
+        (("a.tif", "b.tif"), ("a.tif.npy", "b.tif.npy"), ["a", "b"]),
+        (
+            ("a.tif", "a.npy", "a.npy.tif"),
+            ("a.tif", "a.npy", "a.npy.tif"),
+            ["a.tif", "a.npy", "a.npy.tif"],
+        ),
     ],
 )
 def test_volumes_belong_together_without_the_ends_of_their_files(truth, predicted, names):
@@ -81,6 +93,48 @@ def test_volumes_belong_together_without_the_ends_of_their_files(truth, predicte
     report = judged(known, found[::-1])
     assert list(report.volumes) == names[::-1]
     assert report.mean_dice == 1
+
+
+@pytest.mark.parametrize(
+    "truth", [("a.tif", "A.nii"), ("a.tif", "a.nii"), ("a.nii", "a.tif.npy", "a.tif")]
+)
+def test_a_volume_of_the_very_same_name_is_found_among_others_that_are_alike(truth):
+    known = [volume(name, masks_of(seed)) for seed, name in enumerate(truth)]
+    right = volume("a.tif", masks_of(truth.index("a.tif")))
+    assert judged(known, [right]).mean_dice == 1
+
+
+NAMES = [
+    *("a", "a.npy", "a.tif", "a.nii", "a.nii.gz", "A", "A.npy", "A.TIF"),
+    *("a.tif.npy", "a.npy.tif", "b.npy", "v1.0", "v1.0.npy", "v1.tif"),
+]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_each_volume_is_found_by_the_name_that_a_prediction_stores_it_by(count):
+    """Each has a shape of its own, so that no other pair is compared."""
+    compared = 0
+    for names in permutations(NAMES, count):
+        files = [file_name(name) for name in stored_names(names)]
+        if len({file.lower() for file in files}) < count:
+            continue  # no writer takes both
+        known, found = (
+            [
+                ArrayVolume(name, np.zeros((1, 1, n), np.uint8), {"a": np.ones((1, 1, n), bool)})
+                for n, name in enumerate(part, start=1)
+            ]
+            for part in (names, files)
+        )
+        report = judged(known, found[::-1])
+        assert [one[0, 1] for one in report.volumes.values()] == [*range(count, 0, -1)]
+        compared += 1
+    assert compared > {1: 13, 2: 150, 3: 1000}[count]
+
+
+def test_a_prediction_that_is_given_twice_is_told():
+    one = volume("a.npy", masks_of(0))
+    with pytest.raises(ConfigError, match="two volumes are called 'a'"):
+        judged([one], [one, one])
 
 
 def test_a_prediction_of_either_of_two_volumes_is_told():

@@ -2,7 +2,9 @@ import io
 import struct
 import subprocess
 import sys
+import weakref
 import zipfile
+from collections.abc import Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -603,3 +605,42 @@ def test_a_row_that_cannot_be_kept_fails_the_zip(uri, monkeypatch):
     with pytest.raises(StoreError, match=r"a\.npy was not written whole"):
         writer.__exit__(None, None, None)
     assert not Path(uri).exists()
+
+
+class Loaded(Mapping):
+    """Masks that are made when asked for, each only once all others are forgotten."""
+
+    def __init__(self, masks, kind):
+        self._masks, self._kind, self._given = masks, kind, []
+
+    def __getitem__(self, name):
+        assert not any(given() is not None for given in self._given)
+        mask = self._kind(self._masks[name])
+        self._given.append(weakref.ref(mask))
+        return mask
+
+    def __iter__(self):
+        return iter(self._masks)
+
+    def __len__(self):
+        return len(self._masks)
+
+
+@pytest.mark.parametrize("kind", [np.copy, Rle.encode, lambda mask: Rle.encode(mask, order="hwd")])
+def test_of_many_masks_one_at_a_time_is_held(uri, kind):
+    names = [f"c{number}" for number in range(7)]
+    masks = {name: np.random.default_rng(int(name[1:])).random(SHAPE) < 0.4 for name in names[::-1]}
+    with VolumeZipWriter(str(uri), names) as writer:
+        writer.write("a", image_of(), Loaded(masks, kind), valid=np.ones(SHAPE, bool))
+
+    (texts,) = table(uri)["rle_mask"].to_pylist()
+    assert texts == [documented_encoder(masks[name]) for name in names]
+
+
+def test_the_last_mask_that_does_not_fit_refuses_the_volume(uri):
+    masks = masks_of() | {"ice": np.zeros((4, 3, 6), bool)}
+    with VolumeZipWriter(str(uri), CLASSES) as writer:
+        with pytest.raises(LabelError, match=r"class 'ice': the mask has the shape \(4, 3, 6\)"):
+            writer.write("a", image_of(), masks)
+        writer.write("a", image_of(), masks_of())
+    assert len(table(uri)) == 1

@@ -23,7 +23,7 @@ from geoseg.rasterpath import georeference_optional
 from geoseg.sources.handles import GDAL_ERRORS
 from geoseg.volumes.zip.archive import Member, check_promise
 from geoseg.volumes.zip.images.base import Header, Place
-from geoseg.volumes.zip.images.tiffhead import tiff_head
+from geoseg.volumes.zip.images.tiffhead import alike_placed, starts, tiff_head
 from geoseg.volumes.zip.images.tiffplanes import Layout, contradiction
 from geoseg.volumes.zip.region import Region
 
@@ -39,6 +39,8 @@ class _Pages:
 
     directories: tuple[int, ...]
     """Of the pages, from 1, in the file: between them may lie masks and smaller copies, which are none."""
+    places: tuple[int | None, ...]
+    """Where these begin, as far as that is known: GDAL looks for a number from the first directory on."""
     bands: int
     height: int
     width: int
@@ -84,15 +86,15 @@ class TiffImage:
             part = Window.from_slices(rows, columns)
             if not pages.deep:
                 chosen = list(range(planes[0] + 1, planes[1] + 1))
-                with self._page(path, pages.directories[0]) as page:
+                with self._page(path, pages.directories[0], pages.places[0]) as page:
                     bands: NDArray[Any] = page.read(chosen, window=part)
                     return bands[np.newaxis]
             sides = (channels, planes[1] - planes[0], rows[1] - rows[0], columns[1] - columns[0])
             out = np.empty(sides, pages.dtype)
-            for place, number in enumerate(pages.directories[slice(*planes)]):
-                with self._page(path, number) as page:
-                    self._check_page(page, pages, planes[0] + place + 1)
-                    out[:, place] = page.read(window=part)
+            for plane in range(*planes):
+                with self._page(path, pages.directories[plane], pages.places[plane]) as page:
+                    self._check_page(page, pages, plane + 1)
+                    out[:, plane - planes[0]] = page.read(window=part)
             return out
 
     def check(self) -> None:
@@ -100,9 +102,9 @@ class TiffImage:
         self.member.check()
         with self._opened() as (path, data):
             pages = self._pages(path, data)
-            for place, number in enumerate(pages.directories):
-                with self._page(path, number) as page:
-                    self._check_page(page, pages, place + 1)
+            for plane in range(pages.count):
+                with self._page(path, pages.directories[plane], pages.places[plane]) as page:
+                    self._check_page(page, pages, plane + 1)
                     for band in range(1, pages.bands + 1):
                         page.read(band)
 
@@ -110,14 +112,10 @@ class TiffImage:
         """The georeference that all pages tell alike; nothing where one tells another, or none."""
         with self._opened() as (path, data):
             found = self._pages(path, data).directories
-            for number in found:
-                with self._page(path, number) as page:
-                    place = Place(page.crs, None if page.transform.is_identity else page.transform)
-                if number == found[0]:
-                    first = place
-                if place == Place() or place != first:
-                    return Place()
-        return first
+            if not alike_placed(data, found):
+                return Place()
+            with self._page(path, found[0]) as first:
+                return Place(first.crs, None if first.transform.is_identity else first.transform)
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[str, Any]]:
@@ -138,10 +136,11 @@ class TiffImage:
             ) from error
 
     @contextmanager
-    def _page(self, path: str, number: int) -> Iterator[Any]:
-        """The page of a directory of the file, from 1."""
+    def _page(self, path: str, number: int, place: int | None = None) -> Iterator[Any]:
+        """The page of a directory of the file, from 1, or sooner where it is known where that begins."""
+        told = number if place is None else f"off:{place}"
         with georeference_optional():
-            page = rasterio.open(f"GTIFF_DIR:{number}:{path}", driver="GTiff")
+            page = rasterio.open(f"GTIFF_DIR:{told}:{path}", driver="GTiff")
         with page:
             yield page
 
@@ -154,6 +153,7 @@ class TiffImage:
         with self._page(path, directories[0]) as first:
             pages = _Pages(
                 directories,
+                starts(data, directories),
                 first.count,
                 first.height,
                 first.width,
@@ -171,10 +171,11 @@ class TiffImage:
                 f"{self.member.where}: has {pages.bands} bands, expected at most {_MOST_BANDS}, since GDAL "
                 "takes very long to read more; write slices as pages"
             )
-        layout = Layout(pages.count, pages.bands, pages.height, pages.width)
+        voxel = pages.dtype.itemsize
+        layout = Layout(pages.count, pages.bands, pages.height, pages.width, voxel)
         if problem := contradiction(tiff_head(data), layout):
             raise SourceError(f"{self.member.where}: {problem}")
-        size = prod(pages.header.shape) * pages.dtype.itemsize
+        size = prod(pages.header.shape) * voxel
         check_promise(self.member.where, size=size, packed=self.member.packed)
         return pages
 

@@ -1,8 +1,11 @@
 """Whether the pages of a TIFF file are the slices of one volume, as far as its writer says what they are.
 
 ImageJ tells the axes as lines of text (channels=2), OME as attributes in XML (SizeC="2"), tifffile the shape of
-the array as JSON. Where several axes were laid out one after the other as pages, or planes lie within a page,
-reading each page as a slice would be wrong, and the masks would not fit.
+the array as JSON. Where several axes were laid out one after the other as pages, or planes lie within a page or
+behind the only one, reading each page as a slice would be wrong, and the masks would not fit.
+
+A description outlives what it describes: programs that crop a file, or save one of its pages, copy it. So it
+counts only where the file is as it says.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from geoseg.volumes.zip.images.tiffhead import TiffHead
 
 _IMAGEJ = re.compile(r"^(images|channels|slices|frames)=(\d{1,9})\s*$", re.MULTILINE)
 _OME = re.compile(r"<(?:\w+:)?Pixels\b([^>]*)>")
-_SIZE = re.compile(r"\bSize([CZT])\s*=\s*[\"'](\d{1,9})[\"']")
+_SIZE = re.compile(r"\bSize([CZTYX])\s*=\s*[\"'](\d{1,9})[\"']")
 _SHAPE = re.compile(r'^\{"shape": \[([\d, ]*)\]')
 _PAGES = "a TIFF's pages are the slices of one volume here, and their bands its channels"
 _CURE = "write it so, or as .npy with image_axes"
@@ -29,6 +32,13 @@ class Layout:
     bands: int
     height: int
     width: int
+    voxel: int
+    """Bytes."""
+
+    @property
+    def page(self) -> int:
+        """Bytes of a page that is not packed."""
+        return self.bands * self.height * self.width * self.voxel
 
 
 def contradiction(head: TiffHead, found: Layout) -> str:
@@ -40,14 +50,18 @@ def contradiction(head: TiffHead, found: Layout) -> str:
     """
     if head.depth > 1:
         return f"a page holds {head.depth} planes (ImageDepth); {_PAGES}; {_CURE}"
-    told = _axes(head.description, found)
-    if prod(told.values()) == 1:  # of the first page alone: others were added as they came
-        return ""
-    listed = ", ".join(f"{count} {name}" for name, count in told.items() if count > 1)
-    if prod(told.values()) != found.pages:
-        return f"its description tells of {listed}, but the count of its pages is {found.pages}; {_PAGES}; {_CURE}"
+    told = {name: count for name, count in _axes(head.description, found).items() if count > 1}
+    listed, planes = (
+        ", ".join(f"{count} {name}" for name, count in told.items()),
+        prod(told.values()),
+    )
+    # ImageJ and tifffile may write the directory of the first plane only, and the others behind its voxels.
+    if found.pages == 1 and planes > 1 and head.room >= planes * found.page:
+        return (
+            f"its description tells of {listed}, but the count of its pages is 1; {_PAGES}; {_CURE}"
+        )
     # Of one axis pages are slices whatever it is called: writers call it channels where nobody named it.
-    if sum(count > 1 for count in told.values()) > 1:
+    if len(told) > 1 and planes == found.pages:
         return f"its description says that its pages are {listed}; {_PAGES}; {_CURE}"
     return ""
 
@@ -59,6 +73,8 @@ def _axes(text: str, found: Layout) -> dict[str, int]:
     pixels = _OME.search(text) if "openmicroscopy" in text.lower() else None
     if pixels:
         sizes = {axis: int(count) for axis, count in _SIZE.findall(pixels[1])}
+        if (sizes.get("Y"), sizes.get("X")) != (found.height, found.width):
+            return {}
         # Channels that are the bands of a page are no pages.
         channels = -(-sizes.get("C", 1) // found.bands)
         return {"channels": channels, "slices": sizes.get("Z", 1), "frames": sizes.get("T", 1)}
@@ -74,8 +90,10 @@ def _of_imagej(told: dict[str, str]) -> dict[str, int]:
 
 
 def _of_shape(shape: list[int], found: Layout) -> dict[str, int]:
-    """The axes of an array but for those that lie within a page."""
+    """The axes of an array but for those that lie within a page; none where the array is another one."""
     for side in (found.width, found.height, found.bands):
         if side in shape:
             del shape[len(shape) - 1 - shape[::-1].index(side)]
+        elif side > 1:
+            return {}
     return {f"along axis {place}": side for place, side in enumerate(shape)}
