@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any
 
 from numpy.typing import NDArray
@@ -96,7 +96,7 @@ def _check_format(group: Group, path: str, image: Image, *, is_mask: bool) -> No
     Raises:
         SourceError: It is not.
     """
-    ending = PurePath(path).suffix.lower()
+    ending = os.path.splitext(path)[1].lower()  # noqa: PTH122 - a Path costs more than the rest
     drivers = DRIVERS.get(ending)
     if drivers is None or image.driver in drivers:
         return
