@@ -46,7 +46,7 @@ def test_an_empty_folder_is_named_with_what_was_looked_for(tmp_path):
     text = error_of("hydro", images=str(tmp_path))
     assert text == (
         rf"{tmp_path}: no patch of hydro (--dataset-dir) found, expected a file whose name fits "
-        r"'patch_\\d+.tif$'; the folder is empty; name another"
+        r"'patch_\d+.tif$'; the folder is empty; name another"
     )
 
 

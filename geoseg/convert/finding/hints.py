@@ -25,7 +25,7 @@ _Seen = dict[str, bool]
 def nothing_found(layout: Layout, group: Group, root: str) -> SourceError:
     """The error of a folder without a patch: what was looked for, and what the folder looks like."""
     what = "folder" if group.kind == "folder" else "file"
-    fit = f" whose {group.on} fits {group.pattern!r}" if group.pattern else ""
+    fit = f" whose {group.on} fits '{group.pattern}'" if group.pattern else ""
     level = f" {group.depth} levels below it" if group.depth is not None else ""
     return SourceError(
         f"{root}: no patch of {layout.name} ({group.flag}) found, expected a {what}{fit}{level}; "

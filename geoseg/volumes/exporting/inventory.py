@@ -122,7 +122,8 @@ def _check_classes(path: Path, *, indexed: bool) -> None:
         indexed = False
     if not indexed:
         raise StoreError(
-            f"{path}: is not of an earlier run into this folder, and would be replaced; name another folder"
+            f"{path}: is not of an earlier run into this folder, and would be replaced; remove it, or name "
+            "another folder"
         )
 
 
