@@ -18,12 +18,15 @@ ALONE = {
     231: "Pastures",
     241: "Permanent crops",
     242: "Complex cultivation patterns",
+    243: "Land principally occupied by agriculture, with significant areas of natural vegetation",
+    244: "Agro-forestry areas",
     311: "Broad-leaved forest",
     312: "Coniferous forest",
     313: "Mixed forest",
     321: "Natural grassland and sparsely vegetated areas",
     322: "Moors, heathland and sclerophyllous vegetation",
     323: "Moors, heathland and sclerophyllous vegetation",
+    324: "Transitional woodland, shrub",
     331: "Beaches, dunes, sands",
     333: "Natural grassland and sparsely vegetated areas",
     421: "Coastal wetlands",
@@ -47,6 +50,8 @@ def test_codes_lead_to_the_classes_of_their_level():
         expected = LEVEL_2.get(code // 10) or ALONE.get(code)
         if expected:
             assert name == expected
+        else:
+            assert target == 255, code
     ignored = [code for code, target in BIGEARTHNET_19_CODES.items() if target == 255]
     assert ignored == [122, 123, 124, 131, 132, 133, 141, 142, 332, 334, 335, 423, 999]
 
